@@ -1,0 +1,257 @@
+"""Reads the headers of probes and queries: one grammar for .bt and .sql files.
+
+    <comment> name   purpose
+    <comment>
+    <comment> Key:   value, continued on
+    <comment>        more deeply indented lines
+
+The header starts at the top (a `#!` line may come first) and ends with the
+first empty comment line after a key: free prose may follow. Every error names
+the file and the line.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TypeVar
+
+from stackledger.errors import StackledgerError, UsageError, nearest
+from stackledger.resources import folder
+
+_PROBE_KEYS = ("Emits", "Needs", "Grade", "Overhead", "Caveats")
+_QUERY_KEYS = ("Answers", "Params", "Returns", "Cost")
+_GRADES = ("exact", "approximate")
+
+_KEY = re.compile(r"([A-Z][A-Za-z-]*):(?:\s+(.*))?$")
+_TITLE = re.compile(r"([a-z][a-z0-9_]*)\s{2,}(\S.*)$")
+_EMITS = re.compile(r"([a-z][a-z0-9_]*)\s*\(([^()]*)\)[\s;,.]*")
+_COLUMN = re.compile(r"[a-z][a-z0-9_]*$")
+_VERSION = re.compile(r"bpftrace\s*>=\s*(\d+)\.(\d+)")
+_HOOK = re.compile(r"(?:([a-z]+(?::[a-z0-9_]+)*):)?([a-z0-9_]+)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Emitted:
+    """A table as the probe prints it: its raw columns, in order."""
+
+    table: str
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A bpftrace program and what its header says about it."""
+
+    name: str
+    variant: str  # "" where there is only one
+    purpose: str
+    path: Path
+    emits: tuple[Emitted, ...]
+    needs: str
+    min_bpftrace: tuple[int, int]
+    hooks: tuple[str, ...]  # e.g. tracepoint:block:block_rq_issue
+    grade: str
+    overhead: str
+    caveats: str
+
+    def text(self) -> str:
+        """Return the template, placeholders and all."""
+        return self.path.read_text(encoding="utf-8")
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A named query and what its header says about it."""
+
+    name: str
+    purpose: str
+    path: Path
+    answers: str
+    params: str
+    returns: str
+    cost: str
+
+    def text(self) -> str:
+        """Return the SQL, header included."""
+        return self.path.read_text(encoding="utf-8")
+
+
+_Item = TypeVar("_Item", Probe, Query)
+
+
+@dataclass(frozen=True, slots=True)
+class _Header:
+    name: str
+    purpose: str
+    fields: dict[str, list[tuple[int, str]]]  # key -> (line, value) in order
+
+    def text(self, key: str) -> str:
+        return " ".join(value for _, value in self.fields.get(key, ()))
+
+
+def probes() -> dict[str, Probe]:
+    """Return every probe by its file's stem: `block_io`, or `tcp_io.fentry` for a variant."""
+    return _probes(folder("probes"))
+
+
+def queries() -> dict[str, Query]:
+    """Return every named query (queries/reports/*.sql) by name."""
+    return _queries(folder("queries") / "reports")
+
+
+def probe(name: str) -> Probe:
+    """Return one probe; raises UsageError with the nearest name."""
+    found = probes().get(name)
+    if found is None:
+        raise UsageError("no such probe", name, hint=nearest(name, probes()))
+    return found
+
+
+@cache
+def _probes(base: Path) -> dict[str, Probe]:
+    return _unique((path.stem, read_probe(path)) for path in sorted(base.rglob("*.bt")))
+
+
+@cache
+def _queries(base: Path) -> dict[str, Query]:
+    return _unique((path.stem, read_query(path)) for path in sorted(base.rglob("*.sql")))
+
+
+def _unique(items: Iterable[tuple[str, _Item]]) -> dict[str, _Item]:
+    found: dict[str, _Item] = {}
+    for name, item in items:
+        if name in found:
+            raise StackledgerError("two files of one name", f"{found[name].path}, {item.path}")
+        found[name] = item
+    return found
+
+
+def read_probe(path: Path) -> Probe:
+    """Return the probe in `path`; raises StackledgerError where its header is wrong."""
+    header = _read(path, "//", _PROBE_KEYS, required=("Emits", "Needs", "Grade"))
+    name, _, variant = path.stem.partition(".")
+    emits = tuple(
+        emitted
+        for line, value in header.fields["Emits"]
+        for emitted in _emitted(path, line, value)
+    )
+    needs = header.text("Needs")
+    version = _VERSION.search(needs)
+    line = header.fields["Needs"][0][0]
+    if version is None:
+        raise _wrong(path, line, "Needs: does not say 'bpftrace >= MAJOR.MINOR'")
+    grade = header.text("Grade")
+    if not grade.startswith(_GRADES):
+        raise _wrong(path, header.fields["Grade"][0][0], f"Grade: is none of {_GRADES}")
+    return Probe(
+        name=name,
+        variant=variant,
+        purpose=header.purpose,
+        path=path,
+        emits=emits,
+        needs=needs,
+        min_bpftrace=(int(version[1]), int(version[2])),
+        hooks=_hooks(needs),
+        grade=grade,
+        overhead=header.text("Overhead"),
+        caveats=header.text("Caveats"),
+    )
+
+
+def read_query(path: Path) -> Query:
+    """Return the query in `path`; raises StackledgerError where its header is wrong."""
+    header = _read(path, "--", _QUERY_KEYS, required=("Answers", "Returns"))
+    return Query(
+        name=header.name,
+        purpose=header.purpose,
+        path=path,
+        answers=header.text("Answers"),
+        params=header.text("Params"),
+        returns=header.text("Returns"),
+        cost=header.text("Cost"),
+    )
+
+
+def _read(path: Path, marker: str, known: tuple[str, ...], required: tuple[str, ...]) -> _Header:
+    lines = _comment(path, marker)
+    if not lines:
+        raise _wrong(path, 1, f"no header: the first line is not '{marker} name   purpose'")
+    first, title_text = lines[0]
+    title = _TITLE.match(title_text.strip())
+    if title is None:
+        raise _wrong(path, first, f"the header does not begin with '{marker} name   purpose'")
+    if title[1] != path.name.split(".")[0]:
+        raise _wrong(path, first, f"the header names {title[1]}, the file {path.name}")
+    fields: dict[str, list[tuple[int, str]]] = {}
+    open_key: str | None = None
+    for number, text in lines[1:]:
+        body = text.strip()
+        if not body:
+            if open_key is not None:
+                break
+            continue
+        found = None if text[:2].isspace() and len(text) > 1 else _KEY.match(body)
+        if found is None:
+            if open_key is None:
+                raise _wrong(path, number, "neither 'Key: value' nor the continuation of one")
+            start, value = fields[open_key][-1]
+            fields[open_key][-1] = (start, f"{value} {body}".strip())
+            continue
+        open_key = found[1]
+        if open_key not in known:
+            hint = nearest(open_key, known) or f"known are {', '.join(known)}"
+            raise _wrong(path, number, f"unknown key {open_key}", hint)
+        fields.setdefault(open_key, []).append((number, found[2] or ""))
+    for key in required:
+        if not any(value for _, value in fields.get(key, ())):
+            raise _wrong(path, first, f"the header lacks {key}:")
+    return _Header(title[1], title[2].strip(), fields)
+
+
+def _comment(path: Path, marker: str) -> list[tuple[int, str]]:
+    """Return (line number, text without the marker) of the comment at the top."""
+    found: list[tuple[int, str]] = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if number == 1 and line.startswith("#!"):
+            continue
+        if not line.startswith(marker):
+            break
+        found.append((number, line.removeprefix(marker).rstrip()))
+    return found
+
+
+def _emitted(path: Path, line: int, value: str) -> Iterable[Emitted]:
+    at = 0
+    while at < len(value):
+        found = _EMITS.match(value, at)
+        if found is None:
+            raise _wrong(path, line, f"Emits: is not 'table(column, …)': {value[at:]}")
+        columns = tuple(name.strip() for name in found[2].split(","))
+        for name in columns:
+            if not _COLUMN.match(name):
+                raise _wrong(path, line, f"Emits: {found[1]} has no proper column name: {name!r}")
+        if len(set(columns)) < len(columns):
+            raise _wrong(path, line, f"Emits: {found[1]} names a column twice")
+        yield Emitted(found[1], columns)
+        at = found.end()
+
+
+def _hooks(needs: str) -> tuple[str, ...]:
+    """Return the hooks of a `Needs:` value; a bare name takes the prefix of the one before."""
+    prefix = ""
+    hooks: list[str] = []
+    for word in re.split(r"[;,]\s*", needs):
+        found = _HOOK.match(word.strip())
+        if found is None or not (found[1] or prefix):
+            continue
+        prefix = found[1] or prefix
+        hooks.append(f"{prefix}:{found[2]}")
+    return tuple(hooks)
+
+
+def _wrong(path: Path, line: int, what: str, hint: str | None = None) -> StackledgerError:
+    return StackledgerError("bad header", f"{path}:{line}: {what}", hint=hint)

@@ -1,0 +1,74 @@
+"""Finds the programs that a lab starts, and says how to install the missing ones."""
+
+from __future__ import annotations
+
+import glob
+import os
+import pwd
+import shutil
+from collections.abc import Iterable
+
+from stackledger.errors import StackledgerError
+
+# Debian's package for each program, for the hint.
+PACKAGES = {
+    "nginx": "nginx-light",
+    "haproxy": "haproxy",
+    "postgres": "postgresql",
+    "redis-server": "redis-server",
+    "node": "nodejs",
+    "setpriv": "util-linux",
+}
+
+# `su` without a dash keeps a user's PATH, which has no sbin on Debian; Debian
+# and Red Hat keep PostgreSQL's server programs out of PATH.
+EXTRA_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+POSTGRES_FOLDERS = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin")
+
+
+def find_program(name: str) -> str | None:
+    """Return the path of a server's program, or None."""
+    folders = [os.environ.get("PATH", os.defpath), *EXTRA_FOLDERS]
+    if name == "postgres":
+        # Highest version first: bin is preceded by 15, 9.6, pgsql-16 …
+        found = [path for pattern in POSTGRES_FOLDERS for path in glob.glob(pattern)]
+        folders += sorted(found, key=_version, reverse=True)
+    return shutil.which(name, path=os.pathsep.join(folders))
+
+
+def missing_programs(names: Iterable[str]) -> list[str]:
+    """Return those of the programs that are not installed."""
+    return [name for name in names if find_program(name) is None]
+
+
+def programs(names: Iterable[str]) -> dict[str, str]:
+    """Return the path of each program; raises with the package that brings the missing ones."""
+    wanted = list(names)
+    if missing := missing_programs(wanted):
+        packages = " ".join(PACKAGES.get(name, name) for name in missing)
+        raise StackledgerError(
+            "the lab needs programs that are not installed",
+            ", ".join(missing),
+            hint=f"apt-get install --no-install-recommends {packages}",
+        )
+    return {name: find_program(name) or name for name in wanted}
+
+
+def require_root(what: str) -> None:
+    """Raise unless this process may change users, cgroups and the page cache."""
+    if os.geteuid() != 0:
+        raise StackledgerError(f"{what} needs root", hint="run it with sudo")
+
+
+def unprivileged_user() -> str:
+    """Return an account for servers that refuse root: postgres, or nobody."""
+    names = {entry.pw_name for entry in pwd.getpwall()}
+    for name in ("postgres", "nobody"):
+        if name in names:
+            return name
+    raise StackledgerError("no unprivileged user for the lab", "postgres, nobody")
+
+
+def _version(folder: str) -> tuple[int, ...]:
+    numbers = "".join(c if c.isdigit() else " " for c in folder).split()
+    return tuple(int(number) for number in numbers)

@@ -1,0 +1,129 @@
+"""The only place where a number becomes text.
+
+Every function takes None for "no value" and returns "–" for it. Three figures
+carry the meaning; a unit is chosen so that the number stays between 1 and 999
+where there is one. `unit=` fixes it, for columns whose lines have to add up.
+"""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+
+NO_VALUE = "–"
+
+_DURATIONS = (("ns", 1), ("µs", 10**3), ("ms", 10**6), ("s", 10**9))
+_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
+_SIZES = (("B", 1), ("KiB", 2**10), ("MiB", 2**20), ("GiB", 2**30), ("TiB", 2**40), ("PiB", 2**50))
+_COUNTS = (("", 1), ("M", 10**6), ("G", 10**9), ("T", 10**12))
+_SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£"}
+_BATCHES = ((1, "request"), (1000, "thousand requests"), (10**6, "million requests"))
+
+Number = int | float | Decimal
+
+
+def _figures(value: float) -> str:
+    """Return three figures below 100, whole numbers above: 1.23, 12.3, 123."""
+    digits = 2 if abs(value) < 9.995 else 1 if abs(value) < 99.95 else 0
+    return f"{value:.{digits}f}"
+
+
+def _scaled(value: float, units: tuple[tuple[str, int], ...]) -> str:
+    """Return the value in the largest unit that leaves at least 1 after rounding."""
+    chosen, factor = units[0]
+    for name, size in units[1:]:
+        # 999.6 µs would print as 1000 µs: rounded up, it belongs to the next unit.
+        if abs(value) >= size or float(_figures(abs(value) / factor)) >= size / factor:
+            chosen, factor = name, size
+    if factor == 1:
+        text = f"{value:.0f}"
+    else:
+        text = _figures(value / factor)
+    return f"{text} {chosen}".rstrip()
+
+
+def _missing(value: Number | None) -> bool:
+    return value is None or not math.isfinite(value)
+
+
+def duration(ns: Number | None, unit: str | None = None) -> str:
+    """Return nanoseconds as "850 ns", "12.3 µs", "1.24 ms", "2.00 s", "3 min 05 s".
+
+    With `unit` ns, µs, ms or s: in that unit, with one decimal.
+    """
+    if ns is None or _missing(ns):
+        return NO_VALUE
+    value = float(ns)
+    if unit is not None:
+        return f"{value / dict(_DURATIONS)[unit]:.1f} {unit}"
+    seconds = round(abs(value) / 1e9)
+    if seconds < _MINUTE:
+        return _scaled(value, _DURATIONS) if value else "0 ns"
+    sign = "-" if value < 0 else ""
+    for size, name, part, part_name in (
+        (_DAY, "d", _HOUR, "h"),
+        (_HOUR, "h", _MINUTE, "min"),
+        (_MINUTE, "min", 1, "s"),
+    ):
+        if seconds >= size:
+            whole, rest = divmod(seconds, size)
+            return f"{sign}{whole} {name} {rest // part:02d} {part_name}"
+    raise AssertionError("a duration of a minute or more has a unit")
+
+
+def count(n: Number | None) -> str:
+    """Return a number of things: "12,345" in full below a million, then "1.23 M"."""
+    if n is None or _missing(n):
+        return NO_VALUE
+    if abs(n) < 10**6 - 0.5:
+        return f"{round(n):,}"
+    return _scaled(float(n), _COUNTS)
+
+
+def share(x: Number | None) -> str:
+    """Return a share of 1 as "12.3 %"; what is not quite none is "< 0.1 %"."""
+    if x is None or _missing(x):
+        return NO_VALUE
+    if 0 < x < 0.0005:
+        return "< 0.1 %"
+    return f"{x * 100:.1f} %"
+
+
+def size(size_bytes: Number | None) -> str:
+    """Return bytes as "512 B", "1.50 KiB", "128 MiB"."""
+    if size_bytes is None or _missing(size_bytes):
+        return NO_VALUE
+    return _scaled(float(size_bytes), _SIZES)
+
+
+def money(amount: Decimal | None, currency: str = "USD") -> str:
+    """Return an amount: "$1,234.50", "$12.30", and below a cent three figures: "$0.0000123"."""
+    if amount is None or _missing(amount):
+        return NO_VALUE
+    digits = 2
+    if amount and abs(amount) < Decimal("0.995"):
+        # The first figure is at -adjusted() decimals; two more follow it.
+        rounded = Decimal(f"{abs(amount):.2e}")
+        digits = max(2, 2 - rounded.adjusted())
+    sign = "-" if amount < 0 else ""
+    symbol = _SYMBOLS.get(currency, f"{currency} ")
+    return f"{sign}{symbol}{abs(amount):,.{digits}f}"
+
+
+def price(amount: Decimal | None, currency: str = "USD") -> str:
+    """Return a price or a bill with at least cents and no zeros after them: "$0.0960" is "$0.096"."""
+    text = money(amount, currency)
+    whole, point, decimals = text.partition(".")
+    return f"{whole}.{decimals.rstrip('0').ljust(2, '0')}" if point else text
+
+
+def batch(dearest: Decimal) -> tuple[int, str]:
+    """Return how many requests to price together, and their name.
+
+    The smallest of 1, 1000 and 1,000,000 that makes the dearest endpoint cost
+    a cent or more.
+    """
+    for number, name in _BATCHES:
+        if dearest * number >= Decimal("0.01"):
+            return number, name
+    return _BATCHES[-1]

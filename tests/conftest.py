@@ -1,0 +1,42 @@
+"""What every test shares: the rule about tests that need more than Python."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+REQUIRED = os.environ.get("STACKLEDGER_LIVE") == "required"
+
+
+def _obstacle() -> str | None:
+    """Return why nothing can be traced here, None where it can."""
+    if os.geteuid() != 0:
+        return "needs root"
+    if shutil.which("bpftrace") is None:
+        return "needs bpftrace"
+    if not Path("/sys/kernel/btf/vmlinux").exists():
+        return "needs a kernel with BTF"
+    return None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark everything under live/ and kernels/ by its folder."""
+    for item in items:
+        for mark in ("live", "kernels"):
+            if f"/tests/{mark}/" in f"{item.path.as_posix()}":
+                item.add_marker(mark)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a live test where the host cannot; where it is required, fail instead."""
+    if item.get_closest_marker("live") is None:
+        return
+    obstacle = _obstacle()
+    if obstacle is None:
+        return
+    if REQUIRED:
+        pytest.fail(f"STACKLEDGER_LIVE=required, but this host {obstacle}", pytrace=False)
+    pytest.skip(obstacle)

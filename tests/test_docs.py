@@ -1,0 +1,152 @@
+"""What the documentation tells people to type exists; what needs no root is run.
+
+A fenced block marked `sh` is checked word by word against the command line and
+the justfile. One marked `sh run` is also executed, in an empty folder.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+
+from stackledger import cli
+from stackledger.usage import usage_error
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+PAGES = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").rglob("*.md"))]
+FENCE = re.compile(r"^```(\S+)?([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SHELL = {"sh", "bash", "shell", "console"}
+
+
+def blocks(text: str) -> list[tuple[str, str]]:
+    """Return (marks, script) of every fenced shell block."""
+    return [
+        (marks.strip(), script)
+        for language, marks, script in FENCE.findall(text)
+        if language in SHELL
+    ]
+
+
+def commands(script: str) -> list[list[str]]:
+    """Return the words of each command in a script, those in $(…) too."""
+    pending = re.sub(r"\\\n\s*", " ", script)
+    found = []
+    while inner := re.search(r"\$\(([^()]*)\)", pending):
+        found += commands(inner.group(1))
+        pending = pending.replace(inner.group(0), "SUBSTITUTED")
+    for line in pending.splitlines():
+        lexer = shlex.shlex(line, posix=True, punctuation_chars="|&;<>")
+        lexer.whitespace_split = True
+        words: list[str] = []
+        for word in [*lexer, ";"]:
+            if not set(word) <= set("|&;"):
+                words.append(word)
+            elif words:
+                found.append(_bare(words))
+                words = []
+    return found
+
+
+def _bare(words: list[str]) -> list[str]:
+    """Drop a prompt, sudo, variables and redirections."""
+    while words and (words[0] in {"$", "#", "sudo"} or re.match(r"[A-Z_]+=", words[0])):
+        words = words[1:]
+    for index, word in enumerate(words):
+        if word in {">", ">>", "<"}:
+            return words[:index]
+    return words
+
+
+def complaint(words: list[str]) -> str | None:
+    """Return what is wrong with a documented command, None where nothing is."""
+    program = Path(words[0]).name if words else ""
+    if program == "just":
+        recipes = re.findall(
+            r"^([a-z][\w-]*)[^:\n]*:(?!=)", (CHECKOUT / "justfile").read_text(), re.MULTILINE
+        )
+        return None if words[1:2] and words[1] in recipes else f"no recipe: {words[1:2]}"
+    if program == "stackledger" and words[1:]:
+        return _parse(words[1:])
+    return None
+
+
+def _parse(words: list[str]) -> str | None:
+    group = typer.main.get_command(cli.app)
+    try:
+        with group.make_context("stackledger", list(words)) as context:
+            if context._protected_args:
+                name, command, rest = group.resolve_command(
+                    context, [*context._protected_args, *context.args]
+                )
+                command.make_context(name, rest, parent=context)
+    except (typer.Exit, SystemExit):
+        return None
+    except typer.TyperException as failure:
+        return str(usage_error(failure, "stackledger"))
+    except cli.StackledgerError as failure:
+        return str(failure)
+    return None
+
+
+def _cases(wanted: str | None) -> list:
+    return [
+        pytest.param(script, id=f"{page.relative_to(CHECKOUT)}:{number}")
+        for page in PAGES
+        for number, (marks, script) in enumerate(blocks(page.read_text()), start=1)
+        if wanted is None or wanted in marks.split()
+    ]
+
+
+@pytest.mark.parametrize("script", _cases(None))
+def test_every_documented_command_exists(script):
+    assert [(words, complaint(words)) for words in commands(script) if complaint(words)] == []
+
+
+@pytest.mark.parametrize("script", _cases("run"))
+def test_documented_commands_run(script, tmp_path):
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env={
+            **os.environ,
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PYTHONPATH": str(CHECKOUT / "pipeline"),
+            "STACKLEDGER_STORE": str(tmp_path / "store"),
+        },
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_readme_has_the_two_lines():
+    lines = [script.strip() for _, script in blocks((CHECKOUT / "README.md").read_text())]
+    install = "python3 -m pip install -q --target .tools uv rust-just && .tools/bin/just "
+    assert lines[:2] == [install + "demo", install + "test"]
+
+
+@pytest.mark.parametrize(
+    ("script", "wrong"),
+    [
+        ("stackledger doctor", False),
+        ("sudo stackledger doctor --format json > doctor.json", False),
+        ("$ STACKLEDGER_STORE=/x stackledger doctor | head -3", False),
+        ("echo $(stackledger doctor)", False),
+        ("stackledger --version && just test", False),
+        ("stackledger doctr", True),
+        ("stackledger doctor --fromat json", True),
+        ("stackledger doctor extra", True),
+        ("echo $(stackledger nope)", True),
+        ("true && just nope", True),
+        ("true | \\\n  stackledger nope", True),
+    ],
+)
+def test_the_check_finds_what_is_wrong(script, wrong):
+    assert any(complaint(words) for words in commands(script)) is wrong
