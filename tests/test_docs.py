@@ -111,6 +111,10 @@ def test_every_documented_command_exists(script):
 
 @pytest.mark.parametrize("script", _cases("run"))
 def test_documented_commands_run(script, tmp_path):
+    program = tmp_path / "bin/stackledger"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m stackledger "$@"\n')
+    program.chmod(0o755)
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],
         cwd=tmp_path,
@@ -118,7 +122,7 @@ def test_documented_commands_run(script, tmp_path):
         text=True,
         env={
             **os.environ,
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PATH": f"{program.parent}:{os.environ['PATH']}",
             "PYTHONPATH": str(CHECKOUT / "pipeline"),
             "STACKLEDGER_STORE": str(tmp_path / "store"),
         },

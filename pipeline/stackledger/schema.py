@@ -72,7 +72,6 @@ TABLES: dict[str, Table] = {
             _ns("recv_ts_ns", "first receive; (sock, recv_ts_ns) is a request"),
             _C("pid", "int32", "", "process that received it"),
             _C("tid", "int32", "", "thread that received it"),
-            _C("comm", "string", "", "name of that thread"),
             _ns("wall_ns", "from ts_ns to the last byte sent, or to the end of the capture"),
             _ns("cpu_ns", "on a CPU for this request"),
             _ns("runq_ns", "runnable, waiting for a CPU"),

@@ -26,6 +26,13 @@ if TYPE_CHECKING:
     from stackledger.analysis.costmodel import CostModel
 
 _RESOURCES = ("cpu", "disk_ios", "disk_bytes", "net_bytes")
+_METHOD = (
+    "memory's part of a node's price is by least squares over the list prices of "
+    + ", ".join(sku.rsplit("/", 1)[1] for sku in REFERENCE_SHAPES),
+    "memory use is not measured: memory is idle, shared out only by idle = even",
+    "a volume's capacity belongs to its layers, by the device time of their I/O",
+    "the interval covers lost events; the statistical error is not in it",
+)
 
 
 def cost_table(connection: duckdb.DuckDBPyConnection, model: CostModel) -> CostResult:
@@ -82,13 +89,9 @@ def _result(
         f"{resource}: used more than the model provides: oversubscribed, rescaled to its cost"
         for resource in over
     ]
-    notes = [
-        "memory's part of a node's price is by least squares over the list prices of "
-        + ", ".join(sku.rsplit("/", 1)[1] for sku in REFERENCE_SHAPES),
-        "memory use is not measured: memory is idle, shared out only by idle = even",
-        "a volume's capacity belongs to its layers, by the device time of their I/O",
-        "the interval covers lost events; the statistical error is not in it",
-    ]
+    notes = [*_METHOD]
+    if model.file.network or model.file.shared:
+        notes.append("the prices of network and shared are the model's own figures")
     return CostResult(
         model=model.name,
         currency=model.file.currency,

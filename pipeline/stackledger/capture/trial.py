@@ -2,48 +2,52 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
-import queue
 import re
 import secrets
-import signal
-import subprocess
+import select
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stackledger.capture import program
+from stackledger.capture.bpftrace import Tracer, environment
+from stackledger.capture.lines import Message, Row, read_line
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
+
+    from stackledger.capture.bpftrace import Bpftrace
 
 # An emulated kernel needs up to 25 s to attach a long program.
 ATTACH_LIMIT_S = 30.0
+STACK_BYTES = 16384
 _STOP_GRACE_S = 5.0
 # Kernels with FRED (6.9 and later) keep 16 bytes above the saved registers.
 _PADDINGS = (0, 16)
 _ROWS_WANTED = 32
-# bpftrace (0.17 to at least 0.23) writes "attached_probes" before it attaches
-# the first one; rows it reads only once all are attached.
-_PROOF_WORD = b"stackledger_attached"
-_PROOF = f'\ninterval:ms:20 {{ print(("{_PROOF_WORD.decode()}", nsecs)); }}\n'
 
 
-def attach(bpftrace: str, program: str, *, env: Mapping[str, str] | None = None) -> str | None:
-    """Return None when `program` attached to all it names, else bpftrace's reason."""
+def attach(bpftrace: Bpftrace, text: str) -> str | None:
+    """Return None when the program `text` attached to all it names, else bpftrace's reason.
+
+    `text` comes from `program.build`: the row that it adds is the proof, for
+    bpftrace says "attached" before it tries.
+    """
     deadline = time.monotonic() + ATTACH_LIMIT_S
-    with _running(bpftrace, program + _PROOF, env) as run:
-        for line in run.lines(deadline):
-            if _PROOF_WORD in line:
+    with _running(bpftrace, text) as tracer:
+        for said in _lines(tracer, deadline):
+            if isinstance(said, Message) and said.kind == "attached":
                 return None
-    if time.monotonic() >= deadline:
-        return f"did not attach within {ATTACH_LIMIT_S:.0f} s"
-    return first_error(run.complaints())
+        if time.monotonic() >= deadline:
+            return f"did not attach within {ATTACH_LIMIT_S:.0f} s"
+        return re.sub(r"^.*?ERROR:\s*", "", tracer.complaint())
 
 
-def register_padding(bpftrace: str) -> int | None:
+def register_padding(bpftrace: Bpftrace) -> int | None:
     """Return how many bytes lie above a task's saved registers, None where unknown.
 
     The user's registers are `struct pt_regs` at the top of the kernel stack
@@ -56,11 +60,10 @@ def register_padding(bpftrace: str) -> int | None:
     # A name instead of a pid: it means the same in every pid namespace.
     name = f"sl-{secrets.token_hex(4)}"
     rows: list[list[int]] = []
-    with _calling_thread(name), _running(bpftrace, _registers_program(name), None) as run:
-        for line in run.lines(time.monotonic() + ATTACH_LIMIT_S):
-            row = _registers_row(line)
-            if row is not None:
-                rows.append(row)
+    with _calling_thread(name), _running(bpftrace, _registers_program(name)) as tracer:
+        for said in _lines(tracer, time.monotonic() + ATTACH_LIMIT_S):
+            if isinstance(said, Row) and said.table == "registers":
+                rows.append([int(value) for value in said.values])
             if len(rows) == _ROWS_WANTED:
                 break
     return agreed_padding(rows)
@@ -80,32 +83,15 @@ def agreed_padding(rows: list[list[int]]) -> int | None:
     return None
 
 
-def first_error(complaints: str) -> str:
-    """Return the sentence of bpftrace's standard error that says what went wrong."""
-    lines = [line.strip() for line in complaints.splitlines() if line.strip()]
-    lines = [line for line in lines if "RLIMIT_MEMLOCK" not in line]  # harmless
-    errors = [line for line in lines if "ERROR" in line]
-    shown = (errors or lines or ["bpftrace ended without a word"])[0]
-    return re.sub(r"^.*?ERROR:\s*", "", shown)
-
-
 def _registers_program(name: str) -> str:
-    top = "(uint64)$t->stack + 16384 - sizeof(struct pt_regs)"
+    top = f"(uint64)$t->stack + {STACK_BYTES} - sizeof(struct pt_regs)"
     reads = ", ".join(f"((struct pt_regs *)({top} - {pad}))->orig_ax" for pad in _PADDINGS)
     return (
-        f'tracepoint:raw_syscalls:sys_enter /comm == "{name}"/ {{\n'
+        f"tracepoint:raw_syscalls:sys_enter /comm == {program.literal(name)}/ {{\n"
         "  $t = (struct task_struct *)curtask;\n"
         f'  print(("registers", args->id, {reads}));\n'
         "}\n"
     )
-
-
-def _registers_row(line: bytes) -> list[int] | None:
-    try:
-        data = json.loads(line)["data"]
-        return [int(value) for value in data[1:]] if data[0] == "registers" else None
-    except (ValueError, KeyError, TypeError, IndexError):
-        return None
 
 
 @contextmanager
@@ -128,75 +114,37 @@ def _calling_thread(name: str) -> Iterator[None]:
         thread.join()
 
 
-class _Run:
-    """A bpftrace under way: both streams are drained, whatever it writes."""
-
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        self.process = process
-        self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        self._complaints: list[bytes] = []
-        self._readers = [
-            threading.Thread(target=self._read_output, daemon=True),
-            threading.Thread(target=self._read_complaints, daemon=True),
-        ]
-        for reader in self._readers:
-            reader.start()
-
-    def lines(self, deadline: float) -> Iterator[bytes]:
-        """Yield its lines of output until it ends, or the deadline comes."""
-        while (left := deadline - time.monotonic()) > 0:
-            try:
-                line = self._lines.get(timeout=left)
-            except queue.Empty:
-                return
-            if line is None:
-                return
-            yield line
-
-    def complaints(self) -> str:
-        """Return all of its standard error; it has to be over."""
-        self._readers[1].join()
-        return b"".join(self._complaints).decode(errors="replace")
-
-    def stop(self) -> None:
-        """End it and everything it started: SIGINT, a grace period, SIGKILL."""
-        self.signal(signal.SIGINT)
-        try:
-            self.process.wait(_STOP_GRACE_S)
-        except subprocess.TimeoutExpired:
-            self.signal(signal.SIGKILL)
-            self.process.wait()
-        for reader in self._readers:
-            reader.join()
-        for stream in (self.process.stdout, self.process.stderr):
-            if stream is not None:
-                stream.close()
-
-    def signal(self, number: int) -> None:
-        with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, number)
-
-    def _read_output(self) -> None:
-        for line in self.process.stdout or ():
-            self._lines.put(line)
-        self._lines.put(None)
-
-    def _read_complaints(self) -> None:
-        self._complaints.extend(self.process.stderr or ())
-
-
 @contextmanager
-def _running(bpftrace: str, program: str, env: Mapping[str, str] | None) -> Iterator[_Run]:
-    process = subprocess.Popen(
-        [bpftrace, "-f", "json", "-e", program],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env={**os.environ, **(env or {})},
-        start_new_session=True,
-    )
-    run = _Run(process)
+def _running(bpftrace: Bpftrace, text: str) -> Iterator[Tracer]:
+    tracer = Tracer(bpftrace, text, environment(bpftrace, map_keys=4096, string_bytes=64))
     try:
-        yield run
+        yield tracer
     finally:
-        run.stop()
+        tracer.interrupt()
+        deadline = time.monotonic() + _STOP_GRACE_S
+        while tracer.ended() is None and time.monotonic() < deadline:
+            tracer.read()
+            tracer.read_errors()
+            time.sleep(0.005)
+        tracer.kill()
+
+
+def _lines(tracer: Tracer, deadline: float) -> Iterator[Row | Message]:
+    """Yield what it says until it ends, or the deadline comes; drain both streams."""
+    rest = b""
+    streams = {tracer.out, tracer.err}
+    while streams and (left := deadline - time.monotonic()) > 0:
+        ready, _, _ = select.select(streams, [], [], left)
+        if tracer.err in ready and not tracer.read_errors():
+            streams.discard(tracer.err)
+        if tracer.out not in ready:
+            continue
+        piece = tracer.read()
+        if piece is None:
+            streams.discard(tracer.out)
+            continue
+        *lines, rest = (rest + piece).split(b"\n")
+        for line in lines:
+            said = read_line(line)
+            if said is not None:
+                yield said

@@ -12,7 +12,7 @@ from stackledger.errors import CannotTraceError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from stackledger.capture.doctor import Finding
+    from stackledger.capture.preconditions import Finding
 
 _STYLES = {
     "ok": "green",
@@ -42,13 +42,15 @@ def doctor(
     """
     from stackledger.capture import doctor as examination
 
-    host, signals = examination.examine()
-    if output is Format.json:
-        _print_json(host, signals)
-    else:
-        _print_lines("Host", host)
+    host = examination.examine_host()
+    if output is Format.table:
+        _print_lines("Host", host.findings)
+    signals = examination.examine_signals(host)
+    if output is Format.table:
         _print_lines("Signals", signals)
-    obstacle = examination.ledger_obstacle([*host, *signals])
+    else:
+        _print_json(host.findings, signals)
+    obstacle = examination.ledger_obstacle(host, signals)
     if obstacle is not None:
         raise CannotTraceError(
             "the ledger cannot run here",
@@ -76,8 +78,9 @@ def _print_lines(title: str, findings: Sequence[Finding]) -> None:
     first = max(len(finding.name) for finding in findings) + 4
     second = first + len("unavailable") + 2
     for finding in findings:
-        text = finding.found + (f": {finding.why}" if finding.why else "")
-        lines = wrap(text, _WIDTH - second, break_long_words=False) or [""]
+        paragraphs = [finding.found, finding.why] if finding.why else [finding.found]
+        room = _WIDTH - second
+        lines = [line for text in paragraphs for line in wrap(text, room, break_long_words=False)]
         console.print(f"  {finding.name}".ljust(first), end="")
         console.print(finding.state.ljust(second - first), style=_STYLES[finding.state], end="")
         console.print(lines[0])

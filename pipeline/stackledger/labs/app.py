@@ -14,11 +14,14 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 from stackledger.labs.pgwire import Connection, DatabaseError, literal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Answer = dict[str, object]
 
@@ -34,7 +37,7 @@ _SEARCH = "SELECT id, name FROM products WHERE name LIKE {} ORDER BY md5(name) L
 _COUNT = "SELECT count(*), sum(price) FROM products WHERE id % 7 = {}"
 
 
-class NotFound(Exception):
+class NotFoundError(Exception):
     """No such path, or no such row."""
 
 
@@ -135,7 +138,7 @@ class Worker:
         tally = self._tallies.setdefault(known, Tally())
         try:
             status, answer = 200, self._answer(endpoint, tail, parts.query)
-        except NotFound:
+        except NotFoundError:
             status, answer = 404, {"error": "not found"}
         except (DatabaseError, OSError) as failure:
             status, answer = 503, {"error": str(failure)}
@@ -156,7 +159,7 @@ class Worker:
 
     def _answer(self, endpoint: str, tail: str, query: str) -> Answer:
         if endpoint not in self._endpoints:
-            raise NotFound
+            raise NotFoundError
         return self._endpoints[endpoint](tail, query)
 
     def _connection(self) -> Connection:
@@ -166,10 +169,10 @@ class Worker:
 
     def _orders(self, tail: str, _query: str) -> Answer:
         if not (tail.isascii() and tail.isdigit() and len(tail) < 10):
-            raise NotFound
+            raise NotFoundError
         rows = self._connection().execute(_ORDER, tail)
         if not rows:
-            raise NotFound
+            raise NotFoundError
         return {"id": tail, "customer": rows[0][1], "note_bytes": len(rows[0][2] or "")}
 
     def _search(self, _tail: str, query: str) -> Answer:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import grp
-import signal
-from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
 from stackledger.labs import programs, servers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 # Neither proxy ends a connection after some number of requests, nor adds
 # anything of its own to a request.
@@ -51,8 +53,6 @@ _HAPROXY = """\
 global
     maxconn 1024
     nbthread 1
-    user nobody
-    group {group}
 defaults
     mode http
     timeout connect 5s
@@ -84,12 +84,13 @@ def gateway(folder: Path, port: int, upstream: int) -> Iterator[servers.Server]:
 def sidecar(folder: Path, port: int, upstream: int) -> Iterator[servers.Server]:
     """Run haproxy on `port` in front of `upstream`; ready when it passes `/health` through."""
     config = folder / "haproxy.cfg"
-    config.write_text(_HAPROXY.format(port=port, upstream=upstream, group=_nobody_group()))
+    config.write_text(_HAPROXY.format(port=port, upstream=upstream))
     binary = programs.programs(["haproxy"])["haproxy"]
     servers.require_free("sidecar", port)
-    # haproxy stops at once on SIGTERM; SIGUSR1 would wait for its clients.
     argv = [binary, "-db", "-q", "-f", str(config)]
-    with servers.server("sidecar", argv, folder=folder, stop=signal.SIGTERM) as it:
+    # Unprivileged from the start: a process that changes its user later is no
+    # longer told when this program dies.
+    with servers.server("sidecar", argv, folder=folder, user="nobody") as it:
         servers.wait_until(lambda: healthy(port), it)
         yield it
 

@@ -14,14 +14,16 @@ import math
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stackledger import diagnostics
 from stackledger.errors import StackledgerError, UsageError
 from stackledger.labs import servers
 from stackledger.labs.traffic import Answers, Outcome, Plan, drive, loopback, targets
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 MAX_REQUESTS = 2_000_000
 MAX_DURATION_S = 3600.0

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from stackledger.labs import gateway, programs, servers
+from stackledger.labs import folders, gateway, programs, servers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 PROGRAMS = ("nginx", "node", "redis-server", "setpriv")
 SERVICES = ("gateway", "app", "cache")
@@ -56,7 +58,7 @@ def node_stack(
     programs.programs(PROGRAMS)
     chosen = servers.free_ports(SERVICES) | dict(ports or {})
     with ExitStack() as running:
-        folder = running.enter_context(servers.private_folder(base))
+        folder = running.enter_context(folders.private_folder(base))
         cache = running.enter_context(_cache(folder, chosen["cache"]))
         app = running.enter_context(_application(folder, chosen["app"], chosen["cache"]))
         front = running.enter_context(

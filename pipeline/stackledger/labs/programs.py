@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import pwd
+import re
 import shutil
-from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stackledger.errors import StackledgerError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 # Debian's package for each program, for the hint.
 PACKAGES = {
@@ -23,16 +27,15 @@ PACKAGES = {
 # `su` without a dash keeps a user's PATH, which has no sbin on Debian; Debian
 # and Red Hat keep PostgreSQL's server programs out of PATH.
 EXTRA_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
-POSTGRES_FOLDERS = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin")
+POSTGRES_FOLDERS = ("lib/postgresql/*/bin", "pgsql-*/bin")
 
 
 def find_program(name: str) -> str | None:
     """Return the path of a server's program, or None."""
     folders = [os.environ.get("PATH", os.defpath), *EXTRA_FOLDERS]
     if name == "postgres":
-        # Highest version first: bin is preceded by 15, 9.6, pgsql-16 …
-        found = [path for pattern in POSTGRES_FOLDERS for path in glob.glob(pattern)]
-        folders += sorted(found, key=_version, reverse=True)
+        found = [path for pattern in POSTGRES_FOLDERS for path in Path("/usr").glob(pattern)]
+        folders += map(str, sorted(found, key=_version, reverse=True))
     return shutil.which(name, path=os.pathsep.join(folders))
 
 
@@ -69,6 +72,6 @@ def unprivileged_user() -> str:
     raise StackledgerError("no unprivileged user for the lab", "postgres, nobody")
 
 
-def _version(folder: str) -> tuple[int, ...]:
-    numbers = "".join(c if c.isdigit() else " " for c in folder).split()
-    return tuple(int(number) for number in numbers)
+def _version(folder: Path) -> tuple[int, ...]:
+    """Return the numbers in a path such as /usr/lib/postgresql/15/bin."""
+    return tuple(int(number) for number in re.findall(r"\d+", str(folder)))

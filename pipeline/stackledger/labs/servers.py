@@ -8,29 +8,29 @@ signal should this program be killed outright.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import pwd
 import random
-import shutil
+import select
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stackledger.errors import StackledgerError
 from stackledger.labs.programs import programs
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
 _PORTS = (20_000, 32_000)
-_FOLDER = "stackledger-lab-"
-_SETTLED_S = 10.0
 _READY_S = 20.0
+_RUN_S = 60.0
 _STOP_S = 10.0
 
 
@@ -55,7 +55,7 @@ def free_ports(names: Sequence[str]) -> dict[str, int]:
     """
     chosen: dict[str, int] = {}
     while len(chosen) < len(names):
-        port = random.randrange(*_PORTS)
+        port = random.randrange(*_PORTS)  # noqa: S311 - no secret
         if port not in chosen.values() and _bind_failure(port) is None:
             chosen[names[len(chosen)]] = port
     return chosen
@@ -89,49 +89,6 @@ def module_path() -> dict[str, str]:
 
 
 @contextmanager
-def private_folder(base: Path | None) -> Iterator[Path]:
-    """Make a folder for a lab and remove it at the end.
-
-    /var/tmp rather than /tmp, which is often in memory: nothing would ever be
-    read from a disk. Servers running as another user may pass through it, and
-    not list it. A folder that a killed lab left there is removed too: the
-    owner of a living one holds a lock on it.
-    """
-    home = base or Path("/var/tmp")
-    for old in home.glob(_FOLDER + "*"):
-        _remove_abandoned(old)
-    try:
-        folder = Path(tempfile.mkdtemp(prefix=_FOLDER, dir=home))
-    except OSError as failure:
-        raise StackledgerError("cannot make the lab's folder", failure) from failure
-    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        folder.chmod(0o711)
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        os.close(lock)
-
-
-def _remove_abandoned(folder: Path) -> None:
-    try:
-        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    except OSError:
-        return
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        status = os.fstat(lock)
-        # One made a moment ago may not be locked yet.
-        if status.st_uid == os.geteuid() and time.time() - status.st_mtime > _SETTLED_S:
-            shutil.rmtree(folder, ignore_errors=True)
-    except BlockingIOError:
-        pass
-    finally:
-        os.close(lock)
-
-
-@contextmanager
 def server(
     name: str,
     argv: list[str],
@@ -140,13 +97,14 @@ def server(
     user: str | None = None,
     stop: signal.Signals = signal.SIGTERM,
     environment: Mapping[str, str] | None = None,
+    source: Path | None = None,
 ) -> Iterator[Server]:
     """Run a server for as long as the context lasts; its output goes to NAME.log."""
     log = folder / f"{name}.log"
-    with log.open("ab") as output:
+    with log.open("ab") as output, (source or Path(os.devnull)).open("rb") as script:
         process = subprocess.Popen(
             [*_privileges(user, stop), *argv],
-            stdin=subprocess.DEVNULL,
+            stdin=script,
             stdout=output,
             stderr=subprocess.STDOUT,
             cwd=folder,
@@ -159,21 +117,17 @@ def server(
         _stop(process, stop)
 
 
-def run_as(user: str, argv: list[str], *, folder: Path, name: str, script: bytes = b"") -> None:
-    """Run a program to its end as `user`, fed with `script`; raises if it fails."""
-    log = folder / f"{name}.log"
-    with log.open("ab") as output:
-        done = subprocess.run(
-            [*_privileges(user, signal.SIGKILL), *argv],
-            input=script,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            cwd=folder,
-            process_group=0,
-            check=False,
-        )
-    if done.returncode != 0:
-        raise StackledgerError(f"{name} failed", last_line(log))
+def run_as(
+    user: str, argv: list[str], *, folder: Path, name: str, script: Path | None = None
+) -> None:
+    """Run a program to its end as `user`, its input from a file; raises if it fails."""
+    with server(name, argv, folder=folder, user=user, source=script) as it:
+        try:
+            code = it.process.wait(_RUN_S)
+        except subprocess.TimeoutExpired:
+            raise StackledgerError(f"{name} took longer than {_RUN_S:.0f} s") from None
+        if code != 0:
+            raise StackledgerError(f"{name} failed", last_line(it.log))
 
 
 def wait_until(ready: Callable[[], bool], running: Server, *, limit_s: float = _READY_S) -> None:
@@ -207,18 +161,18 @@ def last_line(log: Path) -> str:
 def descendants(pid: int) -> list[int]:
     """Return every process below `pid`, parents before children."""
     children: dict[int, list[int]] = {}
-    for entry in os.listdir("/proc"):
-        if entry.isdigit() and (parent := _parent(int(entry))) is not None:
-            children.setdefault(parent, []).append(int(entry))
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and (parent := _parent(entry)) is not None:
+            children.setdefault(parent, []).append(int(entry.name))
     found = sorted(children.get(pid, []))
     for child in found:
         found.extend(sorted(children.get(child, [])))
     return found
 
 
-def _parent(pid: int) -> int | None:
+def _parent(process: Path) -> int | None:
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+        stat = (process / "stat").read_text(errors="replace")
     except OSError:
         return None
     return int(stat.rpartition(")")[2].split()[1])
@@ -234,23 +188,34 @@ def _privileges(user: str | None, stop: signal.Signals) -> list[str]:
 
 
 def _stop(process: subprocess.Popen[bytes], stop: signal.Signals) -> None:
-    """End a server and all its descendants: politely, then by force."""
-    # Taken before the signal: orphans cannot be found from their old parent.
-    # A descriptor of each, because a number may soon mean another process.
+    """End a server and all its descendants, politely and then by force; return when all are gone.
+
+    Their descriptors are taken before the signal: an orphan cannot be found from
+    its old parent, and a number may soon mean another process.
+    """
     family: list[int] = []
     try:
-        for pid in (process.pid, *descendants(process.pid)):
-            try:
+        for pid in descendants(process.pid):
+            with suppress(ProcessLookupError):
                 family.append(os.pidfd_open(pid))
-            except OSError:
-                continue
         process.send_signal(stop)
         with suppress(subprocess.TimeoutExpired):
             process.wait(_STOP_S)
     finally:
-        for descriptor in family:
-            with suppress(OSError):
-                signal.pidfd_send_signal(descriptor, signal.SIGKILL)
-            os.close(descriptor)
         process.kill()
         process.wait()
+        for descriptor in family:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+            select.select([descriptor], (), (), _STOP_S)
+            os.close(descriptor)
+        _end_group(process.pid)
+
+
+def _end_group(leader: int) -> None:
+    """Kill what a server forked in its last moment, until its process group is empty."""
+    deadline = time.monotonic() + _STOP_S
+    with suppress(ProcessLookupError):
+        while time.monotonic() < deadline:
+            os.killpg(leader, signal.SIGKILL)
+            time.sleep(0.005)

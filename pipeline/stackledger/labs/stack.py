@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stackledger.errors import StackledgerError
-from stackledger.labs import gateway, postgres, programs, servers, throttle
+from stackledger.labs import folders, gateway, postgres, programs, servers, throttle
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
 PROGRAMS = ("nginx", "haproxy", "postgres", "setpriv")
 SERVICES = ("gateway", "sidecar", "app", "database")
@@ -93,7 +95,7 @@ def stack(
     programs.programs(PROGRAMS)
     chosen = servers.free_ports(SERVICES) | dict(ports or {})
     with ExitStack() as running:
-        folder = running.enter_context(servers.private_folder(base))
+        folder = running.enter_context(folders.private_folder(base))
         limit = None
         if throttle_read_iops is not None:
             limit = running.enter_context(throttle.throttle(folder))

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stackledger.errors import StackledgerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 _GROUP = "stackledger-lab-"
 

@@ -10,12 +10,15 @@ import select
 import time
 from array import array
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from stackledger.errors import StackledgerError, UsageError
 from stackledger.labs.client import ANSWER_LIMIT_S, Connection
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
 
 _LATE_NS = 1_000_000
 _MAX_RANGE = 5_000_000
@@ -79,7 +82,7 @@ def loopback(url: str) -> tuple[str, int]:
 
 def targets(paths: Sequence[str], seed: int) -> list[Target]:
     """Return the targets of texts such as `/health` and `3:/api/orders/{1-500}`."""
-    found = [_target(text, random.Random(f"{seed} {text}")) for text in paths]
+    found = [_target(text, _chance(f"{seed} {text}")) for text in paths]
     if not any(target.weight for target in found):
         raise UsageError("the load has no path", hint="give --path /health")
     return found
@@ -110,8 +113,7 @@ def drive(plan: Plan) -> Outcome:
     """Send the plan's requests, wait for the last answer, and return what came back."""
     connections: list[Connection] = []
     try:
-        for _ in range(plan.connections):
-            connections.append(Connection(plan.address))
+        connections.extend(Connection(plan.address) for _ in range(plan.connections))
         return _Drive(plan, connections).run()
     except OSError as failure:
         host, port = plan.address
@@ -203,7 +205,11 @@ class _Drive:
 
 def _choices(plan: Plan) -> Iterator[Target]:
     """Yield targets by their weights, in the same order for the same seed."""
-    chance = random.Random(plan.seed)
+    chance = _chance(str(plan.seed))
     weights = [target.weight for target in plan.targets]
     while True:
         yield from chance.choices(plan.targets, weights, k=1000)
+
+
+def _chance(seed: str) -> random.Random:
+    return random.Random(seed)  # noqa: S311 - repeatable on purpose

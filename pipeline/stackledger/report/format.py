@@ -35,10 +35,7 @@ def _scaled(value: float, units: tuple[tuple[str, int], ...]) -> str:
         # 999.6 µs would print as 1000 µs: rounded up, it belongs to the next unit.
         if abs(value) >= size or float(_figures(abs(value) / factor)) >= size / factor:
             chosen, factor = name, size
-    if factor == 1:
-        text = f"{value:.0f}"
-    else:
-        text = _figures(value / factor)
+    text = f"{value:.0f}" if factor == 1 else _figures(value / factor)
     return f"{text} {chosen}".rstrip()
 
 
@@ -75,7 +72,7 @@ def count(n: Number | None) -> str:
     """Return a number of things: "12,345" in full below a million, then "1.23 M"."""
     if n is None or _missing(n):
         return NO_VALUE
-    if abs(n) < 10**6 - 0.5:
+    if abs(float(n)) < 999_999.5:
         return f"{round(n):,}"
     return _scaled(float(n), _COUNTS)
 
@@ -84,9 +81,8 @@ def share(x: Number | None) -> str:
     """Return a share of 1 as "12.3 %"; what is not quite none is "< 0.1 %"."""
     if x is None or _missing(x):
         return NO_VALUE
-    if 0 < x < 0.0005:
-        return "< 0.1 %"
-    return f"{x * 100:.1f} %"
+    percent = float(x) * 100
+    return "< 0.1 %" if 0 < percent < 0.05 else f"{percent:.1f} %"
 
 
 def size(size_bytes: Number | None) -> str:
@@ -96,25 +92,24 @@ def size(size_bytes: Number | None) -> str:
     return _scaled(float(size_bytes), _SIZES)
 
 
-def money(amount: Decimal | None, currency: str = "USD") -> str:
-    """Return an amount: "$1,234.50", "$12.30", and below a cent three figures: "$0.0000123"."""
+def money(amount: Decimal | None, currency: str = "USD", decimals: int | None = None) -> str:
+    """Return an amount: "$1,234.50", and below a dollar three figures: "$0.0000123".
+
+    Zeros that follow the cents are left out: "$0.096". With `decimals`, that
+    many: for columns whose lines have to add up.
+    """
     if amount is None or _missing(amount):
         return NO_VALUE
-    digits = 2
-    if amount and abs(amount) < Decimal("0.995"):
-        # The first figure is at -adjusted() decimals; two more follow it.
-        rounded = Decimal(f"{abs(amount):.2e}")
-        digits = max(2, 2 - rounded.adjusted())
     sign = "-" if amount < 0 else ""
     symbol = _SYMBOLS.get(currency, f"{currency} ")
-    return f"{sign}{symbol}{abs(amount):,.{digits}f}"
-
-
-def price(amount: Decimal | None, currency: str = "USD") -> str:
-    """Return a price or a bill with at least cents and no zeros after them: "$0.0960" is "$0.096"."""
-    text = money(amount, currency)
-    whole, point, decimals = text.partition(".")
-    return f"{whole}.{decimals.rstrip('0').ljust(2, '0')}" if point else text
+    if decimals is not None:
+        return f"{sign}{symbol}{abs(amount):,.{decimals}f}"
+    digits = 2
+    if amount and abs(amount) < Decimal("0.995"):
+        # The first figure is -adjusted() decimals behind the point; two follow it.
+        digits = max(2, 2 - Decimal(f"{abs(amount):.2e}").adjusted())
+    whole, _, cents = f"{abs(amount):,.{digits}f}".partition(".")
+    return f"{sign}{symbol}{whole}.{cents.rstrip('0').ljust(2, '0')}"
 
 
 def batch(dearest: Decimal) -> tuple[int, str]:

@@ -1,0 +1,160 @@
+"""Runs bpftrace: finds it, spawns one per probe, drains it, and ends it for certain."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from stackledger.errors import CannotTraceError, StackledgerError
+
+OLDEST = (0, 17)
+_PIPE_BYTES = 1 << 20
+_READ_BYTES = 1 << 20
+_STDERR_BYTES = 64 << 10
+_BUFFER_BYTES = 64 << 20  # of all CPUs together
+_PAGE_BYTES = 4096
+
+# Started as its own small program: a child of a process with threads must not run
+# Python between fork and exec. The kernel kills bpftrace when its parent is gone,
+# however the parent ended; the second look closes the gap before the call.
+_LAUNCHER = """
+import ctypes, os, signal, sys
+ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL, 0, 0, 0)
+if os.getppid() != int(sys.argv[1]):
+    os._exit(1)
+os.execvp(sys.argv[2], sys.argv[2:])
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Bpftrace:
+    """The program: how it is called, and its version."""
+
+    command: tuple[str, ...]
+    version: tuple[int, int, int]
+
+    def __str__(self) -> str:
+        return ".".join(map(str, self.version))
+
+
+def find(command: Sequence[str] | None = None) -> Bpftrace:
+    """Return bpftrace and its version; raises CannotTraceError where it is missing or too old."""
+    if command is None:
+        found = shutil.which("bpftrace", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+        if found is None:
+            raise CannotTraceError(
+                "bpftrace is not installed", hint="apt-get install bpftrace, then stackledger doctor"
+            )
+        command = (found,)
+    try:
+        said = subprocess.run(
+            [*command, "--version"], capture_output=True, timeout=20, check=False, text=True
+        ).stdout
+    except (OSError, subprocess.TimeoutExpired) as failure:
+        raise CannotTraceError("bpftrace cannot be started", failure) from None
+    version = re.search(r"v?(\d+)\.(\d+)(?:\.(\d+))?", said)
+    if version is None:
+        raise CannotTraceError("bpftrace does not tell its version", said[:100])
+    numbers = (int(version[1]), int(version[2]), int(version[3] or 0))
+    if numbers[:2] < OLDEST:
+        raise CannotTraceError(
+            "bpftrace is too old", said.strip(), hint="0.17 or later is needed: stackledger doctor"
+        )
+    return Bpftrace(tuple(command), numbers)
+
+
+def environment(bpftrace: Bpftrace, *, map_keys: int, string_bytes: int) -> dict[str, str]:
+    """Return bpftrace's settings: 64 MiB of buffers over all CPUs, 64 pages each at least."""
+    renamed = bpftrace.version >= (0, 22)  # the old names still work, with a warning
+    per_cpu = _BUFFER_BYTES // _PAGE_BYTES // (os.cpu_count() or 1)
+    pages = max(64, min(4096, 1 << (per_cpu.bit_length() - 1)))
+    return {
+        "BPFTRACE_PERF_RB_PAGES": str(pages),
+        "BPFTRACE_MAX_MAP_KEYS" if renamed else "BPFTRACE_MAP_KEYS_MAX": str(map_keys),
+        "BPFTRACE_MAX_STRLEN" if renamed else "BPFTRACE_STRLEN": str(string_bytes),
+    }
+
+
+class Tracer:
+    """One bpftrace under way in a process group of its own."""
+
+    def __init__(self, bpftrace: Bpftrace, program: str, settings: dict[str, str]) -> None:
+        self.stderr = b""
+        self._killed = False
+        try:
+            self.process = subprocess.Popen(
+                [
+                    *(sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid())),
+                    *(*bpftrace.command, "-f", "json", "-e", program),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env={**os.environ, **settings},
+                process_group=0,
+            )
+        except OSError as failure:
+            raise StackledgerError("bpftrace cannot be started", failure) from None
+        assert self.process.stdout is not None and self.process.stderr is not None
+        self.out = self.process.stdout.fileno()
+        self.err = self.process.stderr.fileno()
+        for stream in (self.out, self.err):
+            os.set_blocking(stream, False)
+        with contextlib.suppress(OSError):  # an unprivileged user's limit
+            fcntl.fcntl(self.out, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+
+    def read(self) -> bytes | None:
+        """Return what is there on standard output, b"" if nothing, None at its end."""
+        try:
+            return os.read(self.out, _READ_BYTES) or None
+        except BlockingIOError:
+            return b""
+
+    def read_errors(self) -> bool:
+        """Take in standard error, of which the end is kept; return False at its end."""
+        try:
+            said = os.read(self.err, _STDERR_BYTES)
+        except BlockingIOError:
+            return True
+        self.stderr = (self.stderr + said)[-_STDERR_BYTES:]
+        return bool(said)
+
+    def complaint(self) -> str:
+        """Return the sentence of standard error that says what went wrong."""
+        lines = [line.strip() for line in self.stderr.decode("utf-8", "replace").splitlines()]
+        lines = [line for line in lines if line and "RLIMIT_MEMLOCK" not in line]  # harmless
+        errors = [line for line in lines if re.search("ERROR|FATAL|BUG|error:", line)]
+        return (errors or lines or [f"bpftrace ended with {self.process.poll()}"])[0][:300]
+
+    def ended(self) -> int | None:
+        """Return its exit code, None while it runs."""
+        return self.process.poll()
+
+    def interrupt(self) -> None:
+        """Ask it to end: its END probes run and its maps are printed."""
+        self._signal(signal.SIGINT)
+
+    def kill(self) -> None:
+        """End it and its group at once, and close the pipes."""
+        self._signal(signal.SIGKILL)
+        deadline = time.monotonic() + 10
+        while self.process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        for stream in (self.process.stdout, self.process.stderr):
+            if stream is not None:
+                stream.close()
+
+    def _signal(self, number: int) -> None:
+        # After it was waited for, its number may belong to someone else.
+        if self.process.returncode is None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.process.pid, number)

@@ -1,0 +1,89 @@
+"""The text inside bpftrace's JSON: escapes, and what it mangles.
+
+Every byte 0xHH above 0x7f of a string arrives as `\\uffffffHH` (a sign extension,
+bpftrace 0.17 to at least 0.26). Here such runs become bytes again, and the bytes
+UTF-8 text in which invalid sequences are replaced by U+FFFD.
+
+Whole chunks are split at quotes by a CSV reader that knows no backslash, so
+`protect` first replaces `\\\\` and `\\"` by two control characters, which JSON
+never holds raw.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+_BACKSLASH, _QUOTE = b"\x01", b"\x02"
+_SHORT = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f", b"/": b"/"}
+_ESCAPE = re.compile(
+    rb"\\uffffff(?P<mangled>[89a-f][0-9a-f])"
+    rb"|\\u(?P<code>[0-9a-fA-F]{4})"
+    rb"|\\(?P<short>[nrtbf/])"
+    rb"|(?P<kept>[\x01\x02])"
+)
+_MANGLED_TEXT = re.compile("\uffffff([89a-f][0-9a-f])")
+
+
+def protectable(chunk: bytes) -> bool:
+    """Return whether `protect` can be undone: no stray control character is in the way."""
+    return _BACKSLASH not in chunk and _QUOTE not in chunk
+
+
+def protect(chunk: bytes) -> bytes:
+    """Return JSON lines in which every `"` is the beginning or the end of a string."""
+    return chunk.replace(b"\\\\", _BACKSLASH).replace(b'\\"', _QUOTE)
+
+
+def unprotect(line: bytes) -> bytes:
+    """Return the JSON line as it was before `protect`."""
+    return line.replace(_BACKSLASH, b"\\\\").replace(_QUOTE, b'\\"')
+
+
+def plain(values: pa.BinaryArray) -> pa.StringArray:
+    """Return the text of protected JSON strings; Python touches only the rare ones."""
+    rare = pc.match_substring_regex(values, rb"\\[^nrt]")
+    if not pc.any(rare).as_py():
+        for raw, text in ((b"\\n", b"\n"), (b"\\r", b"\r"), (b"\\t", b"\t")):
+            values = pc.replace_substring(values, pattern=raw, replacement=text)
+        values = pc.replace_substring(values, pattern=_BACKSLASH, replacement=b"\\")
+        values = pc.replace_substring(values, pattern=_QUOTE, replacement=b'"')
+        try:
+            return values.cast(pa.string())
+        except pa.ArrowInvalid:  # not UTF-8
+            decoded = [value.decode("utf-8", "replace") for value in values.to_pylist()]
+            return pa.array(decoded, pa.string())
+    mended = pa.array([_unescape(value) for value in values.filter(rare).to_pylist()], pa.string())
+    others = plain(pc.if_else(rare, b"", values))
+    return pc.replace_with_mask(others, rare, mended)
+
+
+def _unescape(value: bytes) -> str:
+    return _ESCAPE.sub(_meaning, value).decode("utf-8", "replace")
+
+
+def _meaning(found: re.Match[bytes]) -> bytes:
+    if found["mangled"]:
+        return bytes.fromhex(found["mangled"].decode())
+    if found["code"]:
+        return chr(int(found["code"], 16)).encode("utf-8", "surrogatepass")
+    if found["short"]:
+        return _SHORT[found["short"]]
+    return b"\\" if found["kept"] == _BACKSLASH else b'"'
+
+
+def mend(text: str) -> str:
+    """Return decoded JSON text with the mangled bytes put right."""
+    if "\uffff" not in text:
+        return text
+    raw = _MANGLED_TEXT.sub(lambda found: chr(0xDC00 + int(found[1], 16)), text)
+    return raw.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def buffer_text(values: Iterable[int]) -> str:
+    """Return a `buf()` given as signed integers (bpftrace >= 0.24) as older ones print it."""
+    codes = (value & 0xFF for value in values)
+    return "".join(chr(code) if 32 <= code <= 126 else f"\\x{code:02x}" for code in codes)

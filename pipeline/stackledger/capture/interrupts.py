@@ -1,0 +1,38 @@
+"""Counts the signals that ask a capture to end."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType, TracebackType
+from typing import Any
+
+
+class Interrupts:
+    """While entered, SIGINT and SIGTERM are counted instead of raised.
+
+    The first asks for a normal end, the second for an end at once. Outside the
+    main thread, where Python takes no signals, the count stays 0.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Interrupts:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._taken)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        failure: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _taken(self, number: int, frame: FrameType | None) -> None:
+        self.count += 1

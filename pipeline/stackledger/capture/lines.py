@@ -1,0 +1,124 @@
+"""Reads one line of bpftrace's JSON exactly: rows that the fast path left, and messages."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from stackledger.capture.escapes import buffer_text, mend
+
+# A row that the session adds to every program: printed once all is attached.
+ATTACHED_ROW = "stackledger_attached"
+
+_INTEGER = re.compile(r"[-+]?[0-9]+\Z|0x[0-9a-f]+\Z")
+_HEX_COUNT = re.compile(r'("(?:count|events)": ?)([0-9a-f]+)\b')
+_TRUTH = {1: True, 0: False, "1": True, "0": False, "true": True, "false": False}
+
+Value = int | str | bool
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What bpftrace says beside rows: `kind` is its `type`.
+
+    `lost_events` and `attached_probes` carry an int, `attached` (every probe is
+    in place) the boot clock, `map`, `hist` and `stats` a dict of name to content,
+    anything else what came.
+    """
+
+    kind: str
+    data: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A printed tuple: its first item names the table."""
+
+    table: str
+    values: list[Any]
+
+
+def read_line(line: bytes, *, hexadecimal: bool = False) -> Row | Message | None:
+    """Return what a line says, None where it is not bpftrace's JSON.
+
+    `hexadecimal`: bpftrace >= 0.24 has escaped a byte on this stream, and since
+    then prints the counts of histograms and of lost events in hexadecimal.
+    """
+    if hexadecimal and (b"lost_events" in line[:30] or b'"hist"' in line[:30]):
+        text = line.decode("utf-8", "replace")
+        line = _HEX_COUNT.sub(lambda found: found[1] + str(int(found[2], 16)), text).encode()
+    try:
+        said = msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        said = _with_valid_text(line)
+    if not isinstance(said, dict) or not isinstance(said.get("type"), str):
+        return None
+    kind = said["type"]
+    data = said.get("data", said)
+    if kind == "value" and isinstance(data, list) and data and isinstance(data[0], str):
+        if data[0] == ATTACHED_ROW:
+            return Message("attached", data[1] if len(data) > 1 else None)
+        return Row(data[0], data[1:])
+    if kind in ("lost_events", "attached_probes"):
+        counts = [value for value in data.values() if isinstance(value, int)]
+        return Message(kind, counts[0]) if counts else None
+    return Message(kind, _mended(data))
+
+
+def _with_valid_text(line: bytes) -> Any:
+    """Decode a line whose only fault is a string that is not UTF-8."""
+    try:
+        line.decode("utf-8")
+    except UnicodeDecodeError:
+        try:
+            return msgspec.json.decode(line.decode("utf-8", "replace"))
+        except msgspec.DecodeError:
+            return None
+    return None
+
+
+def typed(values: list[Any], kinds: tuple[str, ...]) -> list[Value] | None:
+    """Return a row's values as their columns' kinds, None where one does not fit."""
+    if len(values) != len(kinds):
+        return None
+    row: list[Value] = []
+    for value, kind in zip(values, kinds, strict=True):
+        fitted = _fitted(value, kind)
+        if fitted is None:
+            return None
+        row.append(fitted)
+    return row
+
+
+def wrapped(number: int) -> int | None:
+    """Return a 64-bit number as a signed one, None where it has more bits."""
+    if -(1 << 63) <= number < 1 << 64:
+        return number - (1 << 64) if number >= 1 << 63 else number
+    return None
+
+
+def _fitted(value: Any, kind: str) -> Value | None:
+    if kind == "string":
+        if isinstance(value, str):
+            return mend(value)
+        if isinstance(value, list) and all(type(item) is int for item in value):
+            return buffer_text(value)
+        return None
+    if kind == "bool":
+        return _TRUTH.get(value) if isinstance(value, (int, str)) else None
+    if isinstance(value, str) and _INTEGER.match(value):
+        return wrapped(int(value, 0 if value.startswith("0x") else 10))
+    return wrapped(value) if isinstance(value, int) else None
+
+
+def _mended(data: Any) -> Any:
+    if isinstance(data, str):
+        return mend(data)
+    if isinstance(data, list):
+        return [_mended(item) for item in data]
+    if isinstance(data, dict):
+        return {mend(str(key)): _mended(value) for key, value in data.items()}
+    return data

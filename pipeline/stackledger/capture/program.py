@@ -1,0 +1,134 @@
+"""Turns a probe's template into the program text.
+
+The only place where a value enters a program that the kernel runs as root.
+Templates are readable bpftrace:
+
+    // @listen       becomes one `@listen[PORT] = 1;` for every listening port
+    // @filter       becomes `if (!(…)) { return; }` for the capture's filters
+    __NAME__         becomes an integer; `__FILTERED__` is 1 where a filter is set
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from stackledger.capture.lines import ATTACHED_ROW
+from stackledger.errors import StackledgerError, UsageError
+
+COMM_BYTES = 15
+_PID_MAX = 1 << 22
+_PLACEHOLDER = re.compile(r"__[A-Z][A-Z0-9_]*__")
+_LISTEN = re.compile(r"^([ \t]*)// @listen$", re.MULTILINE)
+_FILTER = re.compile(r"^([ \t]*)// @filter$", re.MULTILINE)
+_PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./: ")
+
+# bpftrace says "attached" before it attaches; this row comes when all is in place.
+_PROOF = f"""
+interval:ms:20 {{
+    @stackledger_ticks++;
+    if (@stackledger_ticks == 1) {{ print(("{ATTACHED_ROW}", nsecs)); }}
+}}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What to trace: any of each kind, and all kinds that are given."""
+
+    pids: tuple[int, ...] = ()
+    comms: tuple[str, ...] = ()
+    cgroups: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.pids or self.comms or self.cgroups)
+
+
+def build(
+    template: str,
+    *,
+    listen: Iterable[int] = (),
+    filters: Filters | None = None,
+    constants: Mapping[str, int] | None = None,
+) -> str:
+    """Return the program; raises UsageError where a filter's value is refused."""
+    filters = filters or Filters()
+    condition = _condition(filters)
+    statement = f"if (!({condition})) {{ return; }}" if condition else ""
+    ports = sorted({_integer("port", port, 1, 65535) for port in listen})
+
+    def listening(found: re.Match[str]) -> str:
+        return "\n".join(f"{found[1]}@listen[{port}] = 1;" for port in ports)
+
+    known = {**(constants or {}), "FILTERED": int(bool(filters))}
+
+    def constant(found: re.Match[str]) -> str:
+        name = found[0].strip("_")
+        if name not in known:
+            raise StackledgerError("the probe has a placeholder without a value", found[0])
+        return str(_integer(name, known[name], -(1 << 63), (1 << 64) - 1))
+
+    # Constants first: no text that a user chose is looked at again.
+    program = _PLACEHOLDER.sub(constant, template)
+    program = _LISTEN.sub(listening, program)
+    program = _FILTER.sub(lambda found: found[1] + statement, program)
+    return program + _PROOF
+
+
+def literal(text: str) -> str:
+    """Return a bpftrace string literal that equals `text` and nothing else.
+
+    Every byte that is not plainly harmless is written as an octal escape.
+    """
+    return '"' + "".join(
+        chr(code) if code in _PLAIN else f"\\{code:03o}" for code in text.encode("utf-8")
+    ) + '"'
+
+
+def cgroup_id(path: str) -> int:
+    """Return the kernel's id of a cgroup (v2): the inode of its folder."""
+    folder = Path(path)
+    if not folder.is_absolute() or not folder.is_dir():
+        mounts = [mount / path.lstrip("/") for mount in cgroup2_mounts()]
+        folder = next((found for found in mounts if found.is_dir()), folder)
+    try:
+        if not (folder / "cgroup.procs").is_file():
+            raise UsageError("not a cgroup (v2)", path)
+        return folder.stat().st_ino
+    except OSError as failure:
+        raise UsageError("cannot read the cgroup", f"{path}: {failure.strerror}") from None
+
+
+def cgroup2_mounts() -> list[Path]:
+    """Return where cgroup v2 is mounted."""
+    lines = Path("/proc/self/mounts").read_text(encoding="utf-8", errors="replace").splitlines()
+    fields = (line.split(" ") for line in lines)
+    return [Path(words[1]) for words in fields if len(words) > 2 and words[2] == "cgroup2"]
+
+
+def _condition(filters: Filters) -> str:
+    kinds = (
+        [f"pid == {_integer('pid', pid, 1, _PID_MAX)}" for pid in filters.pids],
+        [f"comm == {literal(_comm(comm))}" for comm in filters.comms],
+        [f"cgroup == {cgroup_id(path)}" for path in filters.cgroups],
+    )
+    return " && ".join(f"({' || '.join(words)})" for words in kinds if words)
+
+
+def _comm(comm: str) -> str:
+    if not comm or "\0" in comm:
+        raise UsageError("a process name has 1 to 15 bytes", comm)
+    if len(comm.encode("utf-8")) > COMM_BYTES:
+        short = comm.encode("utf-8")[:COMM_BYTES].decode("utf-8", "ignore")
+        raise UsageError(
+            "the kernel keeps 15 bytes of a process name", comm, hint=f"--comm {short!r}"
+        )
+    return comm
+
+
+def _integer(name: str, value: object, low: int, high: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise UsageError(f"{name} is not an integer from {low} to {high}", value)
+    return value

@@ -1,0 +1,207 @@
+"""The loop of a capture: pipes to rows, a part every second, host counters beside them."""
+
+from __future__ import annotations
+
+import selectors
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from stackledger.capture import host, topology
+from stackledger.capture.clock import anchor
+from stackledger.capture.interrupts import Interrupts
+from stackledger.capture.manifest import Manifest
+from stackledger.capture.stream import Stream
+from stackledger.capture.writer import PartWriter
+from stackledger.errors import CannotTraceError
+
+_TICK_S = 1.0
+_ANCHOR_EVERY_S = 10.0
+# bpftrace writes line by line; reading each at once would cost a wake-up per event.
+_PAUSE_S = 0.02
+_STOP_LIMIT_S = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a capture is: `phase` is attaching, recording or finishing."""
+
+    phase: str
+    elapsed_s: float
+    rows: dict[str, int]
+    lost: int
+    undecodable: int
+    bytes: int
+
+
+class Recording:
+    """A capture under way, from the first attaching probe to the last row."""
+
+    def __init__(
+        self,
+        streams: list[Stream],
+        writer: PartWriter,
+        manifest: Manifest,
+        interrupts: Interrupts,
+        on_progress: Callable[[Progress], None],
+    ) -> None:
+        self.manifest = manifest
+        self._streams = streams
+        self._writer = writer
+        self._interrupts = interrupts
+        self._on_progress = on_progress
+        self._selector = selectors.DefaultSelector()
+        self._known_processes: set[tuple[int, int]] = set()
+        self._started = time.monotonic()
+        for stream in streams:
+            self._selector.register(stream.tracer.out, selectors.EVENT_READ, stream)
+        first = anchor()
+        manifest.clock.append(first)
+        manifest.clock_offset_ns = first.offset_ns
+        for stream in streams:
+            stream.offset_ns = first.offset_ns
+
+    def attach(self, limit_s: float) -> bool:
+        """Wait until every probe is in place; False when a signal came before.
+
+        Raises CannotTraceError where one ends, or is not ready in time.
+        """
+        deadline = time.monotonic() + limit_s
+        self._report("attaching")
+        while not all(stream.attached for stream in self._streams):
+            if self._interrupts.count:
+                return False
+            self._pump(0.1)
+            self._decode()
+            for stream in self._streams:
+                if stream.attached:
+                    continue
+                if not stream.open:
+                    stream.drain()
+                    raise CannotTraceError(
+                        f"{stream.run.name} could not be attached",
+                        stream.tracer.complaint(),
+                        hint="stackledger doctor",
+                    )
+                if time.monotonic() >= deadline:
+                    raise CannotTraceError(
+                        f"{stream.run.name} did not attach in time",
+                        f"{limit_s:g} s",
+                        hint="the host may be overloaded: try again, or stackledger doctor",
+                    )
+        for stream in self._streams:
+            stream.run.state = "recording"
+        return True
+
+    def run(self, duration_s: float | None, command: subprocess.Popen[bytes] | None) -> None:
+        """Record until the time is over, the command has ended, a signal comes, or all failed."""
+        self._started = time.monotonic()
+        clock = anchor()
+        self.manifest.started_ns = clock.realtime_ns
+        self._processes()
+        before = host.read(clock)
+        self._report("recording")
+        next_tick = self._started + _TICK_S
+        next_anchor = self._started + _ANCHOR_EVERY_S
+        deadline = None if duration_s is None else self._started + duration_s
+        while not self._interrupts.count and any(stream.open for stream in self._streams):
+            now = time.monotonic()
+            if deadline is not None and now >= deadline:
+                break
+            if command is not None and command.poll() is not None:
+                break
+            self._pump(min(0.1, max(0.0, next_tick - now)))
+            if now >= next_tick:
+                before = self._tick(before)
+                next_tick += _TICK_S
+                next_tick = max(next_tick, time.monotonic())
+            if now >= next_anchor:
+                next_anchor += _ANCHOR_EVERY_S
+                self.manifest.clock.append(anchor())
+                self._processes()
+        self.manifest.ended_ns = anchor().realtime_ns
+        self._tick(before)
+        self._processes()
+
+    def stop(self, grace_s: float) -> bool:
+        """End every bpftrace and take in its last rows; False on a second signal."""
+        for stream in self._streams:
+            if stream.tracer.ended() is not None or not stream.open:
+                stream.fail(stream.tracer.complaint())
+            stream.tracer.interrupt()
+        begun = quiet_since = time.monotonic()
+        already = self._interrupts.count
+        while any(stream.open for stream in self._streams):
+            if self._interrupts.count > max(already, 1):
+                return False
+            if self._pump(0.1):
+                quiet_since = time.monotonic()
+            self._decode()
+            now = time.monotonic()
+            if now - quiet_since > grace_s or now - begun > _STOP_LIMIT_S:
+                break
+        self._decode()
+        for stream in self._streams:
+            if stream.open:
+                stream.fail(f"did not end within {grace_s:g} s: its last rows are missing")
+            elif stream.run.state == "recording":
+                stream.run.state = "complete"
+        self.manifest.losses = [loss for stream in self._streams for loss in stream.losses()]
+        self._report("finishing")
+        return True
+
+    def _tick(self, before: host.Reading) -> host.Reading:
+        self._decode()
+        after = host.read(anchor())
+        if after.boottime_ns - before.boottime_ns > _TICK_S * 1e8:
+            counted = host.difference(before, after, self.manifest.clock_offset_ns)
+            for table, rows in counted.items():
+                self._writer.add(table, rows)
+        else:
+            after = before
+        self._writer.flush()
+        self._report("recording")
+        return after
+
+    def _processes(self) -> None:
+        rows = topology.processes(anchor(), self._known_processes)
+        self._writer.add("process", rows)
+
+    def _pump(self, timeout_s: float) -> bool:
+        """Read what the pipes hold; return whether anything came."""
+        if not self._selector.get_map():
+            time.sleep(min(timeout_s, _PAUSE_S))
+            return False
+        ready = self._selector.select(timeout_s)
+        for key, _ in ready:
+            stream: Stream = key.data
+            stream.drain()
+            if stream.full:
+                self._take(stream)
+            if not stream.open:
+                self._selector.unregister(key.fileobj)
+        if ready:
+            time.sleep(_PAUSE_S)
+        return bool(ready)
+
+    def _decode(self) -> None:
+        for stream in self._streams:
+            self._take(stream)
+
+    def _take(self, stream: Stream) -> None:
+        for table, rows in stream.rows():
+            self._writer.add(table, rows)
+
+    def _report(self, phase: str) -> None:
+        losses = [loss for stream in self._streams for loss in stream.losses()]
+        self._on_progress(
+            Progress(
+                phase=phase,
+                elapsed_s=time.monotonic() - self._started,
+                rows={loss.table: loss.received for loss in losses},
+                lost=sum(stream.run.lost_events for stream in self._streams),
+                undecodable=sum(loss.undecodable for loss in losses),
+                bytes=self._writer.bytes,
+            )
+        )

@@ -1,0 +1,165 @@
+"""Arrow tables into small, sorted Parquet parts that appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from stackledger.errors import StackledgerError
+from stackledger.schema import TABLES
+
+PART_ROWS = 64 << 10
+_WAITING_PARTS = 16
+_ARROW = {
+    "int64": pa.int64(),
+    "int32": pa.int32(),
+    "int16": pa.int16(),
+    "bool": pa.bool_(),
+    "string": pa.string(),
+    "binary": pa.binary(),
+}
+# Numbers that rarely repeat; everything else gains from a dictionary.
+_DELTA_SUFFIX = "_ns"
+_DELTA = frozenset({"sector"})
+
+
+def arrow_schema(table: str) -> pa.Schema:
+    """Return a registered table's Arrow schema."""
+    return pa.schema([(column.name, _ARROW[column.kind]) for column in TABLES[table].columns])
+
+
+def to_epoch(rows: pa.Table, offset_ns: int) -> pa.Table:
+    """Return `rows` with every clock reading moved from the boot clock to the epoch.
+
+    One offset for the whole capture: columns that name a request by its time have
+    to stay equal. 0 means "never" and stays 0.
+    """
+    for index, name in enumerate(rows.column_names):
+        if name == "ts_ns" or name.endswith("_ts_ns"):
+            column = rows.column(index)
+            moved = pc.if_else(pc.equal(column, 0), column, pc.add(column, offset_ns))
+            rows = rows.set_column(index, name, moved)
+    return rows
+
+
+def unwritable(path: Path, failure: OSError) -> StackledgerError:
+    """Return the one error line for a store that takes no more."""
+    hint = "choose another place with --store DIR, or set STACKLEDGER_STORE"
+    if failure.errno in (28, 122):  # ENOSPC, EDQUOT
+        hint = "free some space, or " + hint
+    return StackledgerError("cannot write to the store", f"{path}: {failure.strerror}", hint=hint)
+
+
+class PartWriter:
+    """Collects rows per table and writes them out in the background, part by part."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._pending: dict[str, list[pa.Table]] = {}
+        self._rows: dict[str, int] = {}
+        self._parts: dict[str, int] = {}
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="writer")
+        self._written: list[Future[int]] = []
+        self.bytes = 0
+        self.total: dict[str, int] = {}
+
+    def add(self, table: str, rows: pa.Table) -> None:
+        """Take rows in the registry's columns; a full part is written at once."""
+        if not rows.num_rows:
+            return
+        self._pending.setdefault(table, []).append(rows)
+        self._rows[table] = self._rows.get(table, 0) + rows.num_rows
+        self.total[table] = self.total.get(table, 0) + rows.num_rows
+        if self._rows[table] >= PART_ROWS:
+            self._cut(table)
+
+    def flush(self) -> None:
+        """Write what is pending; raises StackledgerError if an earlier part failed."""
+        for table in list(self._pending):
+            self._cut(table)
+        self._collect(wait=len(self._written) > _WAITING_PARTS)
+
+    def close(self) -> None:
+        """Write what is pending and wait until it is on disk."""
+        try:
+            self.flush()
+            self._collect(wait=True)
+        finally:
+            self._pool.shutdown(wait=True)
+
+    def abort(self) -> None:
+        """Forget what is pending; a part that is being written is finished."""
+        self._pending.clear()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _cut(self, table: str) -> None:
+        rows = self._pending.pop(table)
+        self._rows[table] = 0
+        number = self._parts.get(table, 0) + 1
+        self._parts[table] = number
+        path = self._folder / table / f"part-{number:06d}.parquet"
+        self._written.append(self._pool.submit(write_part, table, rows, path))
+
+    def _collect(self, *, wait: bool) -> None:
+        left = []
+        for written in self._written:
+            if wait or written.done():
+                self.bytes += written.result()
+            else:
+                left.append(written)
+        self._written = left
+
+
+def write_part(table: str, rows: list[pa.Table], path: Path) -> int:
+    """Write one part and return its size in bytes: complete under its name, or not there."""
+    whole = pa.concat_tables(rows).unify_dictionaries().combine_chunks()
+    # Text stays dictionary-encoded: pyarrow 26 cannot sort by another column otherwise faster.
+    whole = whole.take(pc.sort_indices(whole, sort_keys=[("ts_ns", "ascending")]))
+    repeating = [name for name in whole.column_names if not _rarely_repeats(name, whole)]
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            pq.write_table(
+                whole,
+                file,
+                compression="zstd",
+                compression_level=1,
+                use_dictionary=repeating,
+                column_encoding={
+                    name: "DELTA_BINARY_PACKED"
+                    for name in whole.column_names
+                    if name not in repeating and pa.types.is_integer(whole.schema.field(name).type)
+                },
+                store_schema=False,
+            )
+            file.flush()
+            os.fsync(file.fileno())
+            size = file.tell()
+        temporary.rename(path)
+        sync_folder(path.parent)
+    except OSError as failure:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise unwritable(path.parent, failure) from None
+    return size
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename in `folder` last."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _rarely_repeats(name: str, rows: pa.Table) -> bool:
+    kind = rows.schema.field(name).type
+    return pa.types.is_integer(kind) and (name.endswith(_DELTA_SUFFIX) or name in _DELTA)
