@@ -15,6 +15,7 @@ import pytest
 from stackledger import catalog
 from stackledger.capture import trial
 from stackledger.capture.bpftrace import find
+from stackledger.capture.preconditions import tracefs_mount
 from stackledger.capture.program import build
 
 PIPELINE = Path(__file__).resolve().parents[2] / "pipeline"
@@ -29,7 +30,9 @@ class Report(NamedTuple):
     stderr: str
 
 
-def _doctor(*prefix: str, path: str | None = None, words: tuple[str, ...] = ()):
+def _doctor(
+    *prefix: str, path: str | None = None, mark: str = "", words: tuple[str, ...] = ()
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*prefix, sys.executable, "-m", "stackledger", "doctor", *words],
         capture_output=True,
@@ -40,20 +43,22 @@ def _doctor(*prefix: str, path: str | None = None, words: tuple[str, ...] = ()):
             "PYTHONPATH": os.pathsep.join([str(PIPELINE), *sys.path]),
             "PYTHONDONTWRITEBYTECODE": "1",
             "LANG": "C.UTF-8",
+            "STACKLEDGER_TEST": mark,
         },
     )
 
 
-def examine(*prefix: str, path: str | None = None) -> Report:
-    done = _doctor(*prefix, path=path, words=("--format", "json"))
+def examine(*prefix: str, path: str | None = None, mark: str = "") -> Report:
+    done = _doctor(*prefix, path=path, mark=mark, words=("--format", "json"))
     report = json.loads(done.stdout)
     host, signals = ({one["name"]: one for one in report[group]} for group in ("host", "signals"))
     return Report(done.returncode, host, signals, done.stderr)
 
 
-def test_every_signal_of_the_catalogue_is_tried_here():
-    report = examine()
-    assert _programs_left() == []
+def test_every_signal_of_the_catalogue_is_tried_here(tmp_path):
+    mark = str(tmp_path)
+    report = examine(mark=mark)
+    assert _programs_left(mark) == []
     assert report.code == 0
     assert report.stderr == ""
     assert set(report.signals) == set(catalog.probes())
@@ -71,11 +76,11 @@ def test_the_page_fits_a_terminal():
     assert "\x1b" not in done.stdout
 
 
-def _programs_left() -> list[int]:
+def _programs_left(mark: str) -> list[str]:
     return [
-        process.pid
-        for process in psutil.process_iter(["cmdline"])
-        if "stackledger_attached" in " ".join(process.info["cmdline"] or ())
+        process.info["name"]
+        for process in psutil.process_iter(["name", "environ"])
+        if mark in (process.info["environ"] or {}).values()
     ]
 
 
@@ -131,12 +136,12 @@ def test_with_a_bpftrace_that_will_not_do(script, found, why, tmp_path):
 
 
 def test_tracefs_is_mounted_where_it_is_missing():
-    """In a mount namespace of its own: the host keeps its mounts."""
-    report = examine(
-        "unshare", "--mount", "sh", "-c", 'umount -l /sys/kernel/tracing; exec "$@"', "sh"
-    )
+    """In a mount namespace of its own, whose /sys nobody shares: the host keeps its mounts."""
+    without = 'mount --make-rprivate /sys && umount -l /sys/kernel/tracing && exec "$@"'
+    report = examine("unshare", "--mount", "--propagation=unchanged", "sh", "-c", without, "sh")
     assert report.host["tracefs"]["found"] == "/sys/kernel/tracing (mounted just now)"
     assert report.code == 0
+    assert tracefs_mount(Path("/proc/self/mounts").read_text()) == "/sys/kernel/tracing"
 
 
 def test_the_saved_registers_are_found():
@@ -157,5 +162,5 @@ def test_a_wrong_place_for_the_registers_is_noticed(monkeypatch):
     ],
 )
 def test_a_dry_attach(program, reason):
-    found = trial.attach(find(), build(program))
+    found = trial.attach(find(), "dry", build(program))
     assert found is None if reason is None else found.startswith(reason)

@@ -87,23 +87,30 @@ def environment(bpftrace: Bpftrace, *, map_keys: int, string_bytes: int) -> dict
 class Tracer:
     """One bpftrace under way in a process group of its own."""
 
-    def __init__(self, bpftrace: Bpftrace, program: str, settings: dict[str, str]) -> None:
+    def __init__(
+        self, bpftrace: Bpftrace, name: str, program: str, settings: dict[str, str]
+    ) -> None:
         self.stderr = b""
-        self._killed = False
+        # Not an argument: those are limited in size, and any user can read them.
+        source = os.memfd_create(name)
+        os.write(source, program.encode())
         try:
             self.process = subprocess.Popen(
                 [
                     *(sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid())),
-                    *(*bpftrace.command, "-f", "json", "-e", program),
+                    *(*bpftrace.command, "-f", "json", f"/proc/self/fd/{source}"),
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 env={**os.environ, **settings},
+                pass_fds=(source,),
                 process_group=0,
             )
         except OSError as failure:
             raise StackledgerError("bpftrace cannot be started", failure) from None
+        finally:
+            os.close(source)
         assert self.process.stdout is not None and self.process.stderr is not None
         self.out = self.process.stdout.fileno()
         self.err = self.process.stderr.fileno()

@@ -70,7 +70,7 @@ def _try(host: Host, probe: catalog.Probe) -> Finding:
         text = program.build(probe.text(), constants=constants)
     except StackledgerError as failure:
         return Finding(_signal(probe), "unavailable", probe.purpose, str(failure))
-    reason = trial.attach(host.bpftrace, text)
+    reason = trial.attach(host.bpftrace, probe.name, text)
     if reason is None:
         return Finding(_signal(probe), _grade(probe), probe.purpose)
     remedy = newer_kernel() if "not found" in reason or "not available" in reason else ""

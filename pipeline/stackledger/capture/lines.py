@@ -10,8 +10,11 @@ import msgspec
 
 from stackledger.capture.escapes import buffer_text, mend
 
-# A row that the session adds to every program: printed once all is attached.
+# The rows that control.py adds to every program; "ended" a probe may print at its END.
 ATTACHED_ROW = "stackledger_attached"
+STOPPED_ROW = "stackledger_stopped"
+_SIGNS = {ATTACHED_ROW: "attached", STOPPED_ROW: "stopped", "ended": "ended"}
+_PRINTED_ROW = re.compile(r"([a-z][a-z0-9_]*)\t(.*)\n\Z", re.DOTALL)
 
 _INTEGER = re.compile(r"[-+]?[0-9]+\Z|0x[0-9a-f]+\Z")
 _HEX_COUNT = re.compile(r'("(?:count|events)": ?)([0-9a-f]+)\b')
@@ -24,8 +27,8 @@ Value = int | str | bool
 class Message:
     """What bpftrace says beside rows: `kind` is its `type`.
 
-    `lost_events` and `attached_probes` carry an int, `attached` (every probe is
-    in place) the boot clock, `map`, `hist` and `stats` a dict of name to content,
+    `lost_events` and `attached_probes` carry an int, `attached` (all is in
+    place) and `stopped` (no more rows) the boot clock, `map`, `hist` and `stats` a dict of name to content,
     anything else what came.
     """
 
@@ -35,7 +38,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A printed tuple: its first item names the table."""
+    """A printed tuple, or a line of printf with tabs between: the table first, then its values."""
 
     table: str
     values: list[Any]
@@ -59,9 +62,13 @@ def read_line(line: bytes, *, hexadecimal: bool = False) -> Row | Message | None
     kind = said["type"]
     data = said.get("data", said)
     if kind == "value" and isinstance(data, list) and data and isinstance(data[0], str):
-        if data[0] == ATTACHED_ROW:
-            return Message("attached", data[1] if len(data) > 1 else None)
+        if data[0] in _SIGNS:
+            return Message(_SIGNS[data[0]], data[1] if len(data) > 1 else None)
         return Row(data[0], data[1:])
+    if kind == "printf" and isinstance(data, str):
+        printed = _PRINTED_ROW.match(data)
+        if printed:
+            return Row(printed[1], printed[2].split("\t"))
     if kind in ("lost_events", "attached_probes"):
         counts = [value for value in data.values() if isinstance(value, int)]
         return Message(kind, counts[0]) if counts else None

@@ -72,7 +72,7 @@ class ProbeRun(msgspec.Struct, kw_only=True):
 
     name: str
     variant: str
-    sha256: str  # of the program as it ran
+    sha256: str  # of the program as it ran, without control.py's two probes
     tables: list[str]
     state: str = "starting"
     error: str = ""

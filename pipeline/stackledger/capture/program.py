@@ -6,6 +6,8 @@ Templates are readable bpftrace:
     // @listen       becomes one `@listen[PORT] = 1;` for every listening port
     // @filter       becomes `if (!(…)) { return; }` for the capture's filters
     __NAME__         becomes an integer; `__FILTERED__` is 1 where a filter is set
+
+`// @stopped` is left for control.py.
 """
 
 from __future__ import annotations
@@ -15,7 +17,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from stackledger.capture.lines import ATTACHED_ROW
 from stackledger.errors import StackledgerError, UsageError
 
 COMM_BYTES = 15
@@ -24,15 +25,6 @@ _PLACEHOLDER = re.compile(r"__[A-Z][A-Z0-9_]*__")
 _LISTEN = re.compile(r"^([ \t]*)// @listen$", re.MULTILINE)
 _FILTER = re.compile(r"^([ \t]*)// @filter$", re.MULTILINE)
 _PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./: ")
-
-# bpftrace says "attached" before it attaches; this row comes when all is in place.
-_PROOF = f"""
-interval:ms:20 {{
-    @stackledger_ticks++;
-    if (@stackledger_ticks == 1) {{ print(("{ATTACHED_ROW}", nsecs)); }}
-}}
-"""
-
 
 @dataclass(frozen=True, slots=True)
 class Filters:
@@ -73,8 +65,7 @@ def build(
     # Constants first: no text that a user chose is looked at again.
     program = _PLACEHOLDER.sub(constant, template)
     program = _LISTEN.sub(listening, program)
-    program = _FILTER.sub(lambda found: found[1] + statement, program)
-    return program + _PROOF
+    return _FILTER.sub(lambda found: found[1] + statement, program)
 
 
 def literal(text: str) -> str:

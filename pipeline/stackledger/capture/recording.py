@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from stackledger.capture import host, topology
 from stackledger.capture.clock import anchor
+from stackledger.capture.control import Control
 from stackledger.capture.interrupts import Interrupts
 from stackledger.capture.manifest import Manifest
 from stackledger.capture.stream import Stream
@@ -21,6 +22,9 @@ _ANCHOR_EVERY_S = 10.0
 # bpftrace writes line by line; reading each at once would cost a wake-up per event.
 _PAUSE_S = 0.02
 _STOP_LIMIT_S = 120.0
+_ASK_AGAIN_S = 0.5
+# bpftrace 0.17 reads one buffer per CPU in turn: the last row of one is not the last of all.
+_QUIET_S = 0.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +47,14 @@ class Recording:
         streams: list[Stream],
         writer: PartWriter,
         manifest: Manifest,
+        control: Control,
         interrupts: Interrupts,
         on_progress: Callable[[Progress], None],
     ) -> None:
         self.manifest = manifest
         self._streams = streams
         self._writer = writer
+        self._control = control
         self._interrupts = interrupts
         self._on_progress = on_progress
         self._selector = selectors.DefaultSelector()
@@ -72,6 +78,7 @@ class Recording:
         while not all(stream.attached for stream in self._streams):
             if self._interrupts.count:
                 return False
+            self._control.ask_ready()
             self._pump(0.1)
             self._decode()
             for stream in self._streams:
@@ -127,13 +134,15 @@ class Recording:
     def stop(self, grace_s: float) -> bool:
         """End every bpftrace and take in its last rows; False on a second signal."""
         for stream in self._streams:
-            if stream.tracer.ended() is not None or not stream.open:
+            if not stream.open:
                 stream.fail(stream.tracer.complaint())
+        already = max(1, self._interrupts.count)
+        self._quiesce(grace_s, already)
+        for stream in self._streams:
             stream.tracer.interrupt()
         begun = quiet_since = time.monotonic()
-        already = self._interrupts.count
         while any(stream.open for stream in self._streams):
-            if self._interrupts.count > max(already, 1):
+            if self._interrupts.count > already:
                 return False
             if self._pump(0.1):
                 quiet_since = time.monotonic()
@@ -150,6 +159,22 @@ class Recording:
         self.manifest.losses = [loss for stream in self._streams for loss in stream.losses()]
         self._report("finishing")
         return True
+
+    def _quiesce(self, grace_s: float, already: int) -> None:
+        """Have the programs stop printing, and take in what they printed before."""
+        begun = time.monotonic()
+        asked = quiet = 0.0
+        while any(stream.open for stream in self._streams) and self._interrupts.count <= already:
+            now = time.monotonic()
+            waiting = [one for one in self._streams if one.open and not one.stopped]
+            if waiting and now - asked > _ASK_AGAIN_S:
+                self._control.stop()
+                asked = now
+            if not waiting and quiet >= _QUIET_S or now - begun > grace_s:
+                return
+            came = self._pump(_PAUSE_S)
+            self._decode()
+            quiet = 0.0 if came else quiet + time.monotonic() - now
 
     def _tick(self, before: host.Reading) -> host.Reading:
         self._decode()

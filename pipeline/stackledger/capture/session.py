@@ -38,6 +38,7 @@ from stackledger import catalog
 from stackledger.capture import bpftrace as tracing
 from stackledger.capture import topology
 from stackledger.capture.clock import anchor
+from stackledger.capture.control import Control
 from stackledger.capture.interrupts import Interrupts
 from stackledger.capture.manifest import Command, Manifest, safe_word, save
 from stackledger.capture.program import Filters, build
@@ -88,6 +89,7 @@ def record(
     probes = [catalog.probe(name) for name in dict.fromkeys(options.probes)]
     manifest = _manifest(options, bpftrace)
     ports = {one.port for one in manifest.topology.listeners if one.port}
+    control = Control()
     programs = [
         build(probe.text(), listen=ports, filters=options.filters, constants=options.constants)
         for probe in probes
@@ -101,10 +103,10 @@ def record(
     try:
         with Interrupts() as interrupts:
             for probe, program in zip(probes, programs, strict=True):
-                streams.append(Stream(probe, program, bpftrace, settings))
+                streams.append(Stream(probe, program, control, bpftrace, settings))
                 streams[-1].payload = options.payload
             manifest.probes = [stream.run for stream in streams]
-            recording = Recording(streams, writer, manifest, interrupts, on_progress)
+            recording = Recording(streams, writer, manifest, control, interrupts, on_progress)
             if not recording.attach(options.attach_limit_s):
                 return _abandoned(folder, manifest, writer, streams)
             save(manifest, folder)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from stackledger.capture.bpftrace import Bpftrace, Tracer
+from stackledger.capture.control import Control
 from stackledger.capture.decode import Decoded, Decoder
 from stackledger.capture.derive import derive
 from stackledger.capture.manifest import Loss, ProbeRun
@@ -23,7 +24,12 @@ class Stream:
     """A running probe: `open` while its bpftrace may still say something."""
 
     def __init__(
-        self, probe: Probe, program: str, bpftrace: Bpftrace, settings: dict[str, str]
+        self,
+        probe: Probe,
+        program: str,
+        control: Control,
+        bpftrace: Bpftrace,
+        settings: dict[str, str],
     ) -> None:
         self.tables = [emitted.table for emitted in probe.emits]
         self.run = ProbeRun(
@@ -33,6 +39,7 @@ class Stream:
             tables=self.tables,
         )
         self.attached = False
+        self.stopped = False
         self.open = True
         self.offset_ns = 0
         self.payload = False
@@ -43,7 +50,7 @@ class Stream:
         self._waiting: list[bytes] = []
         self._waiting_bytes = 0
         self._errors_open = True
-        self.tracer = Tracer(bpftrace, program, settings)
+        self.tracer = Tracer(bpftrace, probe.path.name, control.wrap(program), settings)
 
     def drain(self) -> None:
         """Take in what both pipes hold, up to a bound."""
@@ -109,6 +116,8 @@ class Stream:
         for message in decoded.messages:
             if message.kind == "attached":
                 self.attached = True
+            elif message.kind == "stopped":
+                self.stopped = True
             elif message.kind == "map" and isinstance(message.data, dict):
                 self._count(message.data)
             elif message.kind.endswith("error") and len(self.run.complaints) < _COMPLAINTS:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from stackledger.capture import program
 from stackledger.capture.bpftrace import Tracer, environment
+from stackledger.capture.control import Control
 from stackledger.capture.lines import Message, Row, read_line
 
 if TYPE_CHECKING:
@@ -26,22 +27,28 @@ if TYPE_CHECKING:
 ATTACH_LIMIT_S = 30.0
 STACK_BYTES = 16384
 _STOP_GRACE_S = 5.0
+_SILENCE_S = 0.05
 # Kernels with FRED (6.9 and later) keep 16 bytes above the saved registers.
 _PADDINGS = (0, 16)
+# As in a capture: they decide whether a program fits the kernel's limits.
+_MAP_KEYS = 32768
+_STRING_BYTES = 64
 _ROWS_WANTED = 32
 
 
-def attach(bpftrace: Bpftrace, text: str) -> str | None:
+def attach(bpftrace: Bpftrace, name: str, text: str) -> str | None:
     """Return None when the program `text` attached to all it names, else bpftrace's reason.
 
-    `text` comes from `program.build`: the row that it adds is the proof, for
-    bpftrace says "attached" before it tries.
+    It is wrapped as in a capture: bpftrace says "attached" before it tries, so
+    the program itself has to answer.
     """
+    control = Control()
     deadline = time.monotonic() + ATTACH_LIMIT_S
-    with _running(bpftrace, text) as tracer:
+    with _running(bpftrace, name, control.wrap(text)) as tracer:
         for said in _lines(tracer, deadline):
             if isinstance(said, Message) and said.kind == "attached":
                 return None
+            control.ask_ready()
         if time.monotonic() >= deadline:
             return f"did not attach within {ATTACH_LIMIT_S:.0f} s"
         return re.sub(r"^.*?ERROR:\s*", "", tracer.complaint())
@@ -60,7 +67,7 @@ def register_padding(bpftrace: Bpftrace) -> int | None:
     # A name instead of a pid: it means the same in every pid namespace.
     name = f"sl-{secrets.token_hex(4)}"
     rows: list[list[int]] = []
-    with _calling_thread(name), _running(bpftrace, _registers_program(name)) as tracer:
+    with _calling_thread(name), _running(bpftrace, "registers", _registers_program(name)) as tracer:
         for said in _lines(tracer, time.monotonic() + ATTACH_LIMIT_S):
             if isinstance(said, Row) and said.table == "registers":
                 rows.append([int(value) for value in said.values])
@@ -115,8 +122,10 @@ def _calling_thread(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def _running(bpftrace: Bpftrace, text: str) -> Iterator[Tracer]:
-    tracer = Tracer(bpftrace, text, environment(bpftrace, map_keys=4096, string_bytes=64))
+def _running(bpftrace: Bpftrace, name: str, text: str) -> Iterator[Tracer]:
+    tracer = Tracer(
+        bpftrace, name, text, environment(bpftrace, map_keys=_MAP_KEYS, string_bytes=_STRING_BYTES)
+    )
     try:
         yield tracer
     finally:
@@ -129,12 +138,14 @@ def _running(bpftrace: Bpftrace, text: str) -> Iterator[Tracer]:
         tracer.kill()
 
 
-def _lines(tracer: Tracer, deadline: float) -> Iterator[Row | Message]:
-    """Yield what it says until it ends, or the deadline comes; drain both streams."""
+def _lines(tracer: Tracer, deadline: float) -> Iterator[Row | Message | None]:
+    """Yield what it says, and None when it is silent, until it ends or the deadline comes."""
     rest = b""
     streams = {tracer.out, tracer.err}
-    while streams and (left := deadline - time.monotonic()) > 0:
-        ready, _, _ = select.select(streams, [], [], left)
+    while streams and time.monotonic() < deadline:
+        ready, _, _ = select.select(streams, [], [], _SILENCE_S)
+        if not ready:
+            yield None
         if tracer.err in ready and not tracer.read_errors():
             streams.discard(tracer.err)
         if tracer.out not in ready:
@@ -144,7 +155,4 @@ def _lines(tracer: Tracer, deadline: float) -> Iterator[Row | Message]:
             streams.discard(tracer.out)
             continue
         *lines, rest = (rest + piece).split(b"\n")
-        for line in lines:
-            said = read_line(line)
-            if said is not None:
-                yield said
+        yield from map(read_line, lines)

@@ -114,6 +114,7 @@ def _hierarchy() -> tuple[Path, str]:
         if kind == "cgroup" and "blkio" in options.split(","):
             return root, "blkio.throttle.read_iops_device"
         if kind == "cgroup2" and "io" in (root / "cgroup.controllers").read_text().split():
+            # Left on afterwards: switched off, it would lift another lab's limit.
             if "io" not in (root / "cgroup.subtree_control").read_text().split():
                 _write(root / "cgroup.subtree_control", "+io")
             return root, "io.max"

@@ -44,7 +44,7 @@ def test_announcing_is_not_attaching(tmp_path):
         """echo '{"type": "attached_probes", "data": {"probes": 1}}'
         echo "ERROR: Error attaching probe: 'kprobe:x'" >&2; exit 255""",
     )
-    assert trial.attach(bpftrace, "kprobe:x {}") == "Error attaching probe: 'kprobe:x'"
+    assert trial.attach(bpftrace, "x", "kprobe:x {}") == "Error attaching probe: 'kprobe:x'"
 
 
 def test_a_stubborn_bpftrace_is_killed_with_its_children(tmp_path, monkeypatch):
@@ -52,7 +52,7 @@ def test_a_stubborn_bpftrace_is_killed_with_its_children(tmp_path, monkeypatch):
     monkeypatch.setattr(trial, "_STOP_GRACE_S", 0.2)
     bpftrace = _fake(tmp_path, f"trap '' INT; echo $$ >{tmp_path}/pid; sleep 60 & sleep 60")
     begun = time.monotonic()
-    assert trial.attach(bpftrace, "x") == "did not attach within 0 s"
+    assert trial.attach(bpftrace, "x", "x") == "did not attach within 0 s"
     assert time.monotonic() - begun < 5
     group = int((tmp_path / "pid").read_text())
     alive = [
@@ -72,4 +72,4 @@ def _group(pid: int) -> int:
 
 def test_a_flood_of_complaints_does_not_block_it(tmp_path):
     bpftrace = _fake(tmp_path, "head -c 1000000 /dev/zero | tr '\\0' '\\n' >&2; echo ERROR: x >&2")
-    assert trial.attach(bpftrace, "x") == "x"
+    assert trial.attach(bpftrace, "x", "x") == "x"

@@ -1,0 +1,149 @@
+"""What a table's rows look like on the wire, and how many of them are read at once.
+
+Two forms, by what the probe uses:
+
+    print((…))   {"type": "value", "data": ["request",1,"text",…]}
+    printf(…)    {"type": "printf", "data": "request\\t1\\ttext\\t…\\n"}
+
+The second is for rows that no tuple can hold; its texts must not be able to hold
+a tab: `%r` of a buffer, never `%s` of a name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as csv
+
+from stackledger.capture.escapes import plain
+from stackledger.capture.lines import wrapped
+from stackledger.catalog import Emitted
+from stackledger.schema import TABLES
+
+TEXT = pa.dictionary(pa.int32(), pa.string())
+_RAW_TEXT = pa.dictionary(pa.int32(), pa.binary())
+
+
+class Layout:
+    """One table's raw columns: their kinds and their Arrow schema."""
+
+    def __init__(self, emitted: Emitted) -> None:
+        self.name = emitted.table
+        self.columns = emitted.columns
+        self.kinds = tuple(raw_kind(emitted.table, column) for column in emitted.columns)
+        self.schema = pa.schema(
+            (name, {"string": TEXT, "bool": pa.bool_()}.get(kind, pa.int64()))
+            for name, kind in zip(self.columns, self.kinds, strict=True)
+        )
+        # Columns that have held numbers of 2^63 and more: kernel pointers.
+        self.wide: set[str] = set()
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """One way in which a table's rows are printed."""
+
+    layout: Layout
+    prefix: bytes
+    suffix: bytes
+    tuple_form: bool
+
+    def read(self, rows: pa.BinaryArray) -> pa.Table | None:
+        """Return whole lines as a table, None where one of them is out of the ordinary."""
+        body = pc.binary_slice(rows, len(self.prefix), -len(self.suffix))
+        whole = pa.ListArray.from_arrays(pa.array([0, len(body)], pa.int32()), body)
+        text = pc.binary_join(whole, b"\n")[0].as_py()
+        if self.tuple_form:
+            if not self._quoted(text, body) or text.startswith(b" ") or b"\n " in text:
+                return None
+        else:
+            text = text.replace(b"\\t", b"\t")
+        try:
+            table = self._parsed(text)
+        except pa.ArrowInvalid:
+            return None
+        # An unbalanced quote would have swallowed lines.
+        return self._typed(table) if table.num_rows == len(body) else None
+
+    def _quoted(self, text: bytes, body: pa.BinaryArray) -> bool:
+        """Return whether every row has its texts in quotes."""
+        wanted = 2 * self.layout.kinds.count("string")
+        if text.count(b'"') == wanted * len(body):
+            return True
+        # bpftrace >= 0.24 puts quotes around large integers too.
+        quotes = pc.count_substring(body, pattern=b'"')
+        odd = pc.max(pc.bit_wise_and(quotes, 1)).as_py()
+        return not odd and pc.min(quotes).as_py() >= wanted
+
+    def _parsed(self, text: bytes) -> pa.Table:
+        layout = self.layout
+        types = {
+            name: _RAW_TEXT if kind == "string" or name in layout.wide else field.type
+            for name, kind, field in zip(layout.columns, layout.kinds, layout.schema, strict=True)
+        }
+        return csv.read_csv(
+            pa.BufferReader(text),
+            csv.ReadOptions(
+                column_names=layout.columns, use_threads=False, block_size=len(text) + 1
+            ),
+            csv.ParseOptions(
+                delimiter="," if self.tuple_form else "\t",
+                quote_char='"' if self.tuple_form else False,
+                double_quote=False,
+                ignore_empty_lines=False,
+            ),
+            csv.ConvertOptions(
+                column_types=types,
+                null_values=[],
+                strings_can_be_null=False,
+                true_values=["1", "true"],
+                false_values=["0", "false"],
+            ),
+        )
+
+    def _typed(self, table: pa.Table) -> pa.Table | None:
+        layout = self.layout
+        arrays = []
+        for name, kind, column in zip(layout.columns, layout.kinds, table.columns, strict=True):
+            array = column.combine_chunks()
+            if kind == "string":
+                array = pa.DictionaryArray.from_arrays(array.indices, plain(array.dictionary))
+            elif name in layout.wide:
+                numbers = _signed(array.dictionary)
+                if numbers is None:
+                    return None
+                array = numbers.take(array.indices)
+            arrays.append(array)
+        return pa.Table.from_arrays(arrays, schema=layout.schema)
+
+
+def forms(layout: Layout) -> tuple[Form, Form]:
+    """Return both forms of a table's rows."""
+    name = layout.name.encode()
+    return (
+        Form(layout, b'{"type": "value", "data": ["%s",' % name, b"]}", tuple_form=True),
+        Form(layout, b'{"type": "printf", "data": "%s\\t' % name, b'\\n"}', tuple_form=False),
+    )
+
+
+def raw_kind(table: str, column: str) -> str:
+    """Return `int`, `bool` or `string`: what the probe prints for a column.
+
+    A raw column that the registry does not know is a number if its name says so
+    (`_ns`, `_id`), else text, as the first bytes of a request.
+    """
+    known = TABLES.get(table)
+    for candidate in known.columns if known else ():
+        if candidate.name == column:
+            return candidate.kind if candidate.kind in ("bool", "string") else "int"
+    return "int" if column.endswith(("_ns", "_id", "_tid")) else "string"
+
+
+def _signed(values: pa.BinaryArray) -> pa.Int64Array | None:
+    try:
+        numbers = [wrapped(int(value)) for value in values.to_pylist()]
+    except ValueError:
+        return None
+    return None if None in numbers else pa.array(numbers, pa.int64())

@@ -1,0 +1,80 @@
+-- calls   Give every call its owner, its callee and the time it was waited for.
+--
+-- Needs: call, request, flow, edge
+
+CREATE OR REPLACE VIEW calls AS
+-- One row per call that a request made.
+WITH callee AS (
+  SELECT
+    e.call_sock,
+    e.call_ts_ns,
+    sum(r.wall_ns)::BIGINT AS callee_wall_ns,
+    min(e.grade) AS grade
+  FROM edge AS e
+  JOIN request AS r
+    ON r.sock = e.request_sock AND r.recv_ts_ns = e.request_recv_ts_ns
+  GROUP BY ALL
+), placed AS (
+  -- Time that several calls cover counts for the one that finishes last.
+  SELECT
+    *,
+    ts_ns + wall_ns AS end_ts_ns,
+    min(ts_ns) OVER (
+      PARTITION BY owner_sock, owner_recv_ts_ns
+      ORDER BY ts_ns + wall_ns DESC, ts_ns DESC, sock
+      ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+    ) AS later_ts_ns
+  FROM call
+), alone AS (
+  SELECT
+    *,
+    greatest(0, least(end_ts_ns, coalesce(later_ts_ns, end_ts_ns)) - ts_ns)
+      AS alone_ns,
+    greatest(0, wall_ns - busy_ns - answer_queue_ns) AS idle_ns
+  FROM placed
+)
+SELECT
+  a.sock,
+  a.ts_ns,
+  a.owner_sock,
+  a.owner_recv_ts_ns,
+  a.pid,
+  f.server_addr,
+  f.server_port,
+  a.wall_ns,
+  a.answer_queue_ns,
+  CASE
+    WHEN a.alone_ns = a.wall_ns OR a.wall_ns = 0 THEN a.idle_ns
+    ELSE (a.idle_ns::DOUBLE * a.alone_ns / a.wall_ns)::BIGINT
+  END AS wait_ns,
+  k.callee_wall_ns,
+  a.send_bytes,
+  a.recv_bytes,
+  a.protocol,
+  a.endpoint,
+  coalesce(k.grade, 'untraced') AS grade,
+  a.complete
+FROM alone AS a
+JOIN flow AS f USING (sock, conn_ts_ns)
+LEFT JOIN callee AS k ON k.call_sock = a.sock AND k.call_ts_ns = a.ts_ns;
+
+COMMENT ON VIEW calls IS 'one row per call that a request made';
+COMMENT ON COLUMN calls.sock IS 'client-side socket';
+COMMENT ON COLUMN calls.ts_ns IS 'ns · first send';
+COMMENT ON COLUMN calls.owner_sock IS 'server-side socket of the request that made it';
+COMMENT ON COLUMN calls.owner_recv_ts_ns IS 'ns · first receive of that request';
+COMMENT ON COLUMN calls.pid IS 'calling process';
+COMMENT ON COLUMN calls.server_addr IS 'address called';
+COMMENT ON COLUMN calls.server_port IS 'port called, 0 for Unix sockets';
+COMMENT ON COLUMN calls.wall_ns IS 'ns · first send to last receive';
+COMMENT ON COLUMN calls.answer_queue_ns IS 'ns · the answer had arrived, was not yet read';
+COMMENT ON COLUMN calls.wait_ns IS
+  'ns · waited for this call and no later one, while nothing else was measured';
+COMMENT ON COLUMN calls.callee_wall_ns IS
+  'ns · wall time of the request it became, NULL where untraced';
+COMMENT ON COLUMN calls.send_bytes IS 'bytes · sent';
+COMMENT ON COLUMN calls.recv_bytes IS 'bytes · received';
+COMMENT ON COLUMN calls.protocol IS 'http, postgresql, redis, or empty';
+COMMENT ON COLUMN calls.endpoint IS 'normalised request line or statement';
+COMMENT ON COLUMN calls.grade IS 'exact, matched, inherited (see edge), or untraced';
+COMMENT ON COLUMN calls.complete IS 'false: no answer when the capture ended';

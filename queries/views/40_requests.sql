@@ -1,0 +1,190 @@
+-- requests   The ledger of every request: exclusive parts that sum to its wall time.
+--
+-- Needs: request, connection, process_service, edge, calls
+
+CREATE OR REPLACE VIEW own_ledger AS
+-- One row per request: the parts of its own process, and what its calls cover.
+WITH waited AS (
+  SELECT
+    owner_sock AS sock,
+    owner_recv_ts_ns AS recv_ts_ns,
+    sum(wait_ns) AS wait_ns,
+    sum(least(coalesce(callee_wall_ns, wait_ns), wait_ns)) AS callee_ns,
+    count(*) FILTER (WHERE grade = 'inherited') AS inherited
+  FROM calls
+  GROUP BY ALL
+), measured AS (
+  SELECT
+    r.*,
+    r.recv_ts_ns - r.ts_ns AS unread_ns,
+    r.covered_ns - r.answer_queue_ns AS waited_ns,
+    w.wait_ns,
+    w.callee_ns,
+    coalesce(w.inherited, 0) AS inherited,
+    -- Threads that work side by side measure more than the wall time.
+    least(1.0, r.wall_ns / nullif(
+      (r.recv_ts_ns - r.ts_ns + r.cpu_ns + r.runq_ns + r.disk_ns + r.lock_ns
+       + r.sleep_ns + r.other_ns + r.covered_ns)::DOUBLE, 0)) AS fit
+  FROM request AS r
+  LEFT JOIN waited AS w USING (sock, recv_ts_ns)
+  WHERE r.endpoint <> '(terminate)'
+)
+SELECT
+  * EXCLUDE (cpu_ns, runq_ns, disk_ns, lock_ns, sleep_ns, other_ns),
+  cpu_ns + after_cpu_ns AS cpu_spent_ns,
+  (cpu_ns * fit)::BIGINT AS cpu_ns,
+  (runq_ns * fit)::BIGINT AS runq_ns,
+  (disk_ns * fit)::BIGINT AS disk_ns,
+  (lock_ns * fit)::BIGINT AS lock_ns,
+  (sleep_ns * fit)::BIGINT AS sleep_ns,
+  (other_ns * fit)::BIGINT AS other_ns,
+  ((unread_ns + answer_queue_ns) * fit)::BIGINT AS queue_ns,
+  -- What was waited for, spread over the calls that were waited for.
+  coalesce(fit * waited_ns / nullif(wait_ns, 0), 0)::DOUBLE AS wait_scale,
+  coalesce(fit * waited_ns * callee_ns / nullif(wait_ns, 0), 0)::BIGINT
+    AS downstream_ns,
+  coalesce(fit * waited_ns * (wait_ns - callee_ns) / nullif(wait_ns, 0), 0)::BIGINT
+    AS net_ns
+FROM measured;
+
+CREATE OR REPLACE VIEW requests AS
+-- One row per request.
+WITH named AS (
+  SELECT
+    o.*,
+    e.call_sock,
+    e.call_ts_ns,
+    p.sock AS parent_sock,
+    p.recv_ts_ns AS parent_recv_ts_ns,
+    -- The share of this request that its caller waited for and had nothing
+    -- else to show for; a request without caller counts whole.
+    coalesce(
+      p.wait_scale * least(1.0, c.wait_ns / nullif(c.callee_wall_ns, 0)::DOUBLE),
+      1.0
+    ) AS waited_share,
+    coalesce(e.grade, 'root') AS grade
+  FROM own_ledger AS o
+  LEFT JOIN edge AS e
+    ON e.request_sock = o.sock AND e.request_recv_ts_ns = o.recv_ts_ns
+  LEFT JOIN calls AS c ON c.sock = e.call_sock AND c.ts_ns = e.call_ts_ns
+  LEFT JOIN own_ledger AS p
+    ON p.sock = c.owner_sock AND p.recv_ts_ns = c.owner_recv_ts_ns
+)
+SELECT
+  n.sock,
+  n.recv_ts_ns,
+  n.ts_ns,
+  n.parent_sock,
+  n.parent_recv_ts_ns,
+  n.pid,
+  n.tid,
+  s.service,
+  CASE
+    WHEN s.layer <> 'proxy' THEN s.layer
+    WHEN n.parent_sock IS NULL THEN 'gateway'
+    ELSE 'sidecar'
+  END AS layer,
+  CASE
+    WHEN n.endpoint <> '' THEN n.endpoint
+    WHEN n.statement <> '' THEN '(prepared ' || n.statement || ')'
+    ELSE '(unknown)'
+  END AS endpoint,
+  n.protocol,
+  n.wall_ns,
+  n.cpu_ns,
+  n.runq_ns,
+  n.disk_ns,
+  n.lock_ns,
+  n.sleep_ns,
+  n.queue_ns,
+  n.net_ns,
+  n.downstream_ns,
+  n.other_ns,
+  n.wall_ns - n.cpu_ns - n.runq_ns - n.disk_ns - n.lock_ns - n.sleep_ns
+    - n.queue_ns - n.net_ns - n.downstream_ns - n.other_ns AS unexplained_ns,
+  n.cpu_spent_ns,
+  n.waited_share,
+  n.wait_scale,
+  n.other_syscall,
+  n.calls,
+  n.handovers,
+  n.recv_bytes,
+  n.send_bytes,
+  n.status,
+  n.error,
+  n.grade,
+  n.complete
+FROM named AS n
+LEFT JOIN process_service AS s USING (pid);
+
+CREATE OR REPLACE VIEW untraced AS
+-- One row per call whose other end was not traced.
+SELECT
+  c.owner_sock AS parent_sock,
+  c.owner_recv_ts_ns AS parent_recv_ts_ns,
+  c.ts_ns,
+  'untraced ' || c.server_addr
+    || CASE WHEN c.server_port > 0 THEN ':' || c.server_port ELSE '' END AS service,
+  coalesce(
+    (SELECT arg_min(layer, priority) FROM layer_rule
+     WHERE field = 'port' AND pattern = c.server_port::VARCHAR),
+    'untraced'
+  ) AS layer,
+  c.endpoint,
+  (c.wait_ns * o.wait_scale)::BIGINT AS wait_ns,
+  c.send_bytes,
+  c.recv_bytes
+FROM calls AS c
+JOIN own_ledger AS o
+  ON o.sock = c.owner_sock AND o.recv_ts_ns = c.owner_recv_ts_ns
+WHERE c.grade = 'untraced';
+
+COMMENT ON VIEW untraced IS 'one row per call whose other end was not traced';
+COMMENT ON COLUMN untraced.parent_sock IS 'server-side socket of the request that made it';
+COMMENT ON COLUMN untraced.parent_recv_ts_ns IS 'ns · first receive of that request';
+COMMENT ON COLUMN untraced.ts_ns IS 'ns · first send';
+COMMENT ON COLUMN untraced.service IS 'address and port called';
+COMMENT ON COLUMN untraced.layer IS 'by port';
+COMMENT ON COLUMN untraced.endpoint IS 'normalised request line or statement';
+COMMENT ON COLUMN untraced.wait_ns IS 'ns · waited for it, whole';
+COMMENT ON COLUMN untraced.send_bytes IS 'bytes · sent';
+COMMENT ON COLUMN untraced.recv_bytes IS 'bytes · received';
+COMMENT ON VIEW own_ledger IS 'one row per request, before it is placed in a tree';
+COMMENT ON VIEW requests IS 'one row per request; its parts sum to wall_ns exactly';
+COMMENT ON COLUMN requests.sock IS 'server-side socket';
+COMMENT ON COLUMN requests.recv_ts_ns IS 'ns · first receive; with sock, its name';
+COMMENT ON COLUMN requests.ts_ns IS 'ns · arrival of its first byte';
+COMMENT ON COLUMN requests.parent_sock IS 'the calling request, NULL for a root';
+COMMENT ON COLUMN requests.parent_recv_ts_ns IS 'ns · the calling request, NULL for a root';
+COMMENT ON COLUMN requests.pid IS 'process that served it';
+COMMENT ON COLUMN requests.tid IS 'thread that received it';
+COMMENT ON COLUMN requests.service IS 'the program, or the script that an interpreter runs';
+COMMENT ON COLUMN requests.layer IS 'gateway, sidecar, app, database, cache, messaging';
+COMMENT ON COLUMN requests.endpoint IS 'normalised request line or statement';
+COMMENT ON COLUMN requests.protocol IS 'http, postgresql, redis, or empty';
+COMMENT ON COLUMN requests.wall_ns IS 'ns · arrival of the first byte to the last byte sent';
+COMMENT ON COLUMN requests.cpu_ns IS 'ns · on a CPU for this request, within its wall time';
+COMMENT ON COLUMN requests.runq_ns IS 'ns · runnable, waiting for a CPU';
+COMMENT ON COLUMN requests.disk_ns IS 'ns · off CPU for a disk';
+COMMENT ON COLUMN requests.lock_ns IS 'ns · off CPU for a lock';
+COMMENT ON COLUMN requests.sleep_ns IS 'ns · asleep by its own wish';
+COMMENT ON COLUMN requests.queue_ns IS 'ns · bytes had arrived and were not yet worked on';
+COMMENT ON COLUMN requests.net_ns IS
+  'ns · calls less the requests they became';
+COMMENT ON COLUMN requests.downstream_ns IS 'ns · in calls: shown in the ledger of the callee, or as untraced';
+COMMENT ON COLUMN requests.other_ns IS 'ns · off CPU for another reason';
+COMMENT ON COLUMN requests.unexplained_ns IS 'ns · what is left';
+COMMENT ON COLUMN requests.cpu_spent_ns IS
+  'ns · CPU time of all its threads, after the answer too';
+COMMENT ON COLUMN requests.waited_share IS '0..1 · share of it that its caller waited for';
+COMMENT ON COLUMN requests.wait_scale IS
+  '0..1 · share of calls.wait_ns that fits into the wall time';
+COMMENT ON COLUMN requests.other_syscall IS 'system call of the last other wait, -1 for none';
+COMMENT ON COLUMN requests.calls IS 'calls · made by it';
+COMMENT ON COLUMN requests.handovers IS 'events · moves to another thread';
+COMMENT ON COLUMN requests.recv_bytes IS 'bytes · received';
+COMMENT ON COLUMN requests.send_bytes IS 'bytes · sent';
+COMMENT ON COLUMN requests.status IS 'HTTP status, 0 where unknown';
+COMMENT ON COLUMN requests.error IS 'the answer says that it failed';
+COMMENT ON COLUMN requests.grade IS 'root, or how the caller was found: exact, matched, inherited';
+COMMENT ON COLUMN requests.complete IS 'false: not answered before its connection or the capture ended';
