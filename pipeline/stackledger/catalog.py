@@ -135,9 +135,7 @@ def read_probe(path: Path) -> Probe:
     header = _read(path, "//", _PROBE_KEYS, required=("Emits", "Needs", "Grade"))
     name, _, variant = path.stem.partition(".")
     emits = tuple(
-        emitted
-        for line, value in header.fields["Emits"]
-        for emitted in _emitted(path, line, value)
+        emitted for line, value in header.fields["Emits"] for emitted in _emitted(path, line, value)
     )
     needs = header.text("Needs")
     version = _VERSION.search(needs)

@@ -33,7 +33,7 @@ def test_no_snapshot_outlives_its_command():
 
 def test_the_table_and_the_folder_name_the_same_commands():
     folder = Path(stackledger.commands.__path__[0])
-    files = {path.stem for path in folder.glob("*.py")} - {"__init__"}
+    files = {path.stem for path in folder.glob("*.py")} - {"__init__", "common"}
     assert {module.rpartition(".")[2] for _, module, _ in COMMANDS} == files
 
 

@@ -132,3 +132,24 @@ def _band(rows: list[dict[str, float]]) -> Band:
         lines=lines,
     )
 
+
+
+def as_rows(attribution: Attribution) -> tuple[list[str], list[tuple[object, ...]]]:
+    """Return one row per band, layer and service: means per transaction in ns."""
+    columns = ["band", "transactions", "layer", "service", "depth", "requests", "own_ns", *PARTS]
+    rows: list[tuple[object, ...]] = []
+    for name, band in (("slow", attribution.slow), ("median", attribution.median)):
+        rows += [
+            (
+                name,
+                band.roots,
+                line.layer,
+                line.service,
+                line.depth,
+                line.requests,
+                line.own_ns,
+                *(line.parts[part] for part in PARTS),
+            )
+            for line in band.lines
+        ]
+    return columns, rows

@@ -52,7 +52,8 @@ def find(command: Sequence[str] | None = None) -> Bpftrace:
         found = shutil.which("bpftrace", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
         if found is None:
             raise CannotTraceError(
-                "bpftrace is not installed", hint="apt-get install bpftrace, then stackledger doctor"
+                "bpftrace is not installed",
+                hint="apt-get install bpftrace, then stackledger doctor",
             )
         command = (found,)
     try:

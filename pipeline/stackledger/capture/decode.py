@@ -161,5 +161,3 @@ def _undecodable(out: Decoded, table: str, line: bytes) -> None:
     out.undecodable[table] = out.undecodable.get(table, 0) + 1
     if len(out.samples) < _SAMPLES:
         out.samples.append(line[:200])
-
-

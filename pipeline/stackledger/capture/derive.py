@@ -14,6 +14,8 @@ from stackledger.capture.writer import arrow_schema, to_epoch
 
 # A probe prints -1 for what it does not know; elsewhere -1 is a value.
 _UNKNOWN = {"block_io": ("pid", "tid", "queue_ns", "device_ns")}
+# Two 32-bit numbers in one, because a printed row is limited to 24 or so values.
+_PACKED = {"pid_tid": ("pid", "tid"), "calls_handovers": ("calls", "handovers")}
 
 
 def derive(table: str, raw: pa.Table, offset_ns: int, *, payload: bool = False) -> pa.Table:
@@ -28,6 +30,11 @@ def derive(table: str, raw: pa.Table, offset_ns: int, *, payload: bool = False) 
     for name in _UNKNOWN.get(table, ()):
         column = columns[name]
         columns[name] = pc.if_else(pc.equal(column, -1), pa.scalar(None, column.type), column)
+    for packed, (high, low) in _PACKED.items():
+        if packed in columns:
+            column = columns.pop(packed)
+            columns[high] = pc.shift_right(column, 32)
+            columns[low] = pc.bit_wise_and(column, 0xFFFF_FFFF)
     if "remote_port" in columns:
         columns["remote_port"] = _host_order(columns["remote_port"])
     if "first" in columns:

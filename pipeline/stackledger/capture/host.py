@@ -15,7 +15,13 @@ _SECTOR_BYTES = 512
 _TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 _KIB = 1024
 # Of /proc/stat's "cpu" line: user and nice; system, irq and softirq; and so on.
-_CPU = {"user_ns": (0, 1), "system_ns": (2, 5, 6), "iowait_ns": (4,), "steal_ns": (7,), "idle_ns": (3,)}
+_CPU = {
+    "user_ns": (0, 1),
+    "system_ns": (2, 5, 6),
+    "iowait_ns": (4,),
+    "steal_ns": (7,),
+    "idle_ns": (3,),
+}
 
 _Counters = dict[str, int]
 
@@ -85,9 +91,7 @@ def _cpu() -> _Counters:
 
 
 def _memory() -> _Counters:
-    values = {
-        line.split(":")[0]: int(line.split()[1]) * _KIB for line in _lines("/proc/meminfo")
-    }
+    values = {line.split(":")[0]: int(line.split()[1]) * _KIB for line in _lines("/proc/meminfo")}
     return {
         "mem_total_bytes": values["MemTotal"],
         "mem_available_bytes": values["MemAvailable"],

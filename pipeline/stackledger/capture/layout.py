@@ -22,6 +22,8 @@ from stackledger.capture.lines import wrapped
 from stackledger.catalog import Emitted
 from stackledger.schema import TABLES
 
+# Raw columns that derive.py unpacks.
+_PACKED = frozenset({"pid_tid", "calls_handovers", "answer"})
 TEXT = pa.dictionary(pa.int32(), pa.string())
 _RAW_TEXT = pa.dictionary(pa.int32(), pa.binary())
 
@@ -131,14 +133,14 @@ def forms(layout: Layout) -> tuple[Form, Form]:
 def raw_kind(table: str, column: str) -> str:
     """Return `int`, `bool` or `string`: what the probe prints for a column.
 
-    A raw column that the registry does not know is a number if its name says so
-    (`_ns`, `_id`), else text, as the first bytes of a request.
+    A raw column that the registry does not know is one of those that `derive.py`
+    unpacks, or text, as the first bytes of a request.
     """
     known = TABLES.get(table)
     for candidate in known.columns if known else ():
         if candidate.name == column:
             return candidate.kind if candidate.kind in ("bool", "string") else "int"
-    return "int" if column.endswith(("_ns", "_id", "_tid")) else "string"
+    return "int" if column in _PACKED else "string"
 
 
 def _signed(values: pa.BinaryArray) -> pa.Int64Array | None:

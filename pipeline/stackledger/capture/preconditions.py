@@ -124,9 +124,8 @@ def _lockdown() -> Finding:
         )
     mode = lockdown_mode(text)
     if mode == "confidentiality":
-        why = "the kernel refuses to let BPF read its memory"
-        remedy = "boot with lockdown=integrity instead of lockdown=confidentiality"
-        return Finding("lockdown", "unavailable", mode, why, remedy)
+        why = "BPF may not read the kernel's memory: boot with lockdown=integrity instead"
+        return Finding("lockdown", "unavailable", mode, why)
     return Finding("lockdown", "ok", mode)
 
 
@@ -145,7 +144,7 @@ def _privileges() -> Finding:
         return Finding("privileges", "unavailable", user, "bpftrace runs as root only", remedy)
     if not enough:
         why = "root here has neither CAP_SYS_ADMIN nor CAP_BPF with CAP_PERFMON"
-        remedy = "start the container with --privileged --pid=host"
+        remedy = "docker run --privileged --pid=host IMAGE"
         return Finding("privileges", "unavailable", "root, confined", why, remedy)
     return Finding("privileges", "ok", "root")
 

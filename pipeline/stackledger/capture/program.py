@@ -26,6 +26,7 @@ _LISTEN = re.compile(r"^([ \t]*)// @listen$", re.MULTILINE)
 _FILTER = re.compile(r"^([ \t]*)// @filter$", re.MULTILINE)
 _PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./: ")
 
+
 @dataclass(frozen=True, slots=True)
 class Filters:
     """What to trace: any of each kind, and all kinds that are given."""
@@ -73,9 +74,11 @@ def literal(text: str) -> str:
 
     Every byte that is not plainly harmless is written as an octal escape.
     """
-    return '"' + "".join(
-        chr(code) if code in _PLAIN else f"\\{code:03o}" for code in text.encode("utf-8")
-    ) + '"'
+    return (
+        '"'
+        + "".join(chr(code) if code in _PLAIN else f"\\{code:03o}" for code in text.encode("utf-8"))
+        + '"'
+    )
 
 
 def cgroup_id(path: str) -> int:

@@ -196,9 +196,7 @@ def _own_version() -> str:
 
 def _make_folder(store: Path, manifest: Manifest) -> Path:
     day = time.strftime("%Y-%m-%d", time.gmtime())
-    folder = (
-        store / f"dt={day}" / f"host={safe_word(manifest.host)}" / f"capture={manifest.id}"
-    )
+    folder = store / f"dt={day}" / f"host={safe_word(manifest.host)}" / f"capture={manifest.id}"
     try:
         folder.mkdir(parents=True)
         # Root can make folders on a full disk; a byte tells.

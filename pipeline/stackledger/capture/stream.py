@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pyarrow as pa
 
@@ -12,6 +13,7 @@ from stackledger.capture.bpftrace import Bpftrace, Tracer
 from stackledger.capture.control import Control
 from stackledger.capture.decode import Decoded, Decoder
 from stackledger.capture.derive import derive
+from stackledger.capture.leftovers import rows_of
 from stackledger.capture.manifest import Loss, ProbeRun
 from stackledger.catalog import Probe
 
@@ -41,10 +43,13 @@ class Stream:
         self.attached = False
         self.stopped = False
         self.open = True
+        self._finished = False
         self.offset_ns = 0
         self.payload = False
         self.received = dict.fromkeys(self.tables, 0)
         self._produced: dict[str, int] = {}
+        self._maps: dict[str, Any] = {}
+        self._ended_ns = 0
         self._undecodable: dict[str, int] = {}
         self._decoder = Decoder(probe.emits)
         self._waiting: list[bytes] = []
@@ -77,8 +82,10 @@ class Stream:
         self._waiting.clear()
         self._waiting_bytes = 0
         yield from self._taken(self._decoder.feed(data))
-        if not self.open:
+        if not self.open and not self._finished:
+            self._finished = True
             yield from self._taken(self._decoder.finish())
+            yield from self._left_over()
 
     def fail(self, why: str) -> None:
         """Note that this probe did not last; the first reason stays."""
@@ -118,7 +125,10 @@ class Stream:
                 self.attached = True
             elif message.kind == "stopped":
                 self.stopped = True
+            elif message.kind == "ended":
+                self._ended_ns = int(message.data or 0)
             elif message.kind == "map" and isinstance(message.data, dict):
+                self._maps.update(message.data)
                 self._count(message.data)
             elif message.kind.endswith("error") and len(self.run.complaints) < _COMPLAINTS:
                 self.run.complaints.append(f"{message.kind}: {message.data}"[:300])
@@ -126,6 +136,17 @@ class Stream:
             self.received[table] += raw.num_rows
             self.run.rows += raw.num_rows
             yield table, derive(table, raw, self.offset_ns, payload=self.payload)
+
+    def _left_over(self) -> Iterator[tuple[str, pa.Table]]:
+        rows = rows_of(self.run.name, self._maps, self._ended_ns)
+        self._maps.clear()
+        for table, values in rows.items():
+            if values:
+                self.received[table] += len(values)
+                self._produced[table] = self._produced.get(table, 0) + len(values)
+                self.run.rows += len(values)
+                raw = self._decoder.table(table, values)
+                yield table, derive(table, raw, self.offset_ns, payload=self.payload)
 
     def _count(self, maps: dict[str, object]) -> None:
         for name, value in maps.items():

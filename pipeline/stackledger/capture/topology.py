@@ -77,7 +77,9 @@ def processes(clock: Anchor, known: set[tuple[int, int]]) -> pa.Table:
                     "start_ts_ns": started + clock.offset_ns,
                     "comm": comm,
                     "exe": exe,
-                    "cmdline": cmdline.rstrip(b"\0").replace(b"\0", b" ").decode("utf-8", "replace"),
+                    "cmdline": cmdline.rstrip(b"\0")
+                    .replace(b"\0", b" ")
+                    .decode("utf-8", "replace"),
                     "cgroup": _own_cgroup(base),
                     "uid": base.stat().st_uid,
                 }

@@ -8,6 +8,7 @@ where there is one. `unit=` fixes it, for columns whose lines have to add up.
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime
 from decimal import Decimal
 
 NO_VALUE = "–"
@@ -66,6 +67,12 @@ def duration(ns: Number | None, unit: str | None = None) -> str:
             whole, rest = divmod(seconds, size)
             return f"{sign}{whole} {name} {rest // part:02d} {part_name}"
     raise AssertionError("a duration of a minute or more has a unit")
+
+
+def timestamp(ts_ns: int) -> str:
+    """Return nanoseconds since the epoch as "2026-11-22 17:05:09.123", in UTC."""
+    moment = datetime.fromtimestamp(ts_ns // 10**9, UTC)
+    return f"{moment:%Y-%m-%d %H:%M:%S}.{ts_ns // 10**6 % 1000:03d}"
 
 
 def count(n: Number | None) -> str:

@@ -1,0 +1,89 @@
+"""What a capture is: its facts, tables, columns, probes and layers, as rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from stackledger.schema import TABLES
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from stackledger.store import Capture
+
+Rows = tuple[list[str], list[tuple[Any, ...]]]
+
+
+def facts(capture: Capture) -> list[tuple[str, Any]]:
+    """Return name and value of what identifies a capture."""
+    told = capture.manifest
+    state = told.state if not told.error else f"{told.state}: {told.error}"
+    if told.state == "recording":
+        state = "incomplete: still being written, or its writer was killed"
+    return [
+        ("capture", told.id),
+        ("name", told.name or "–"),
+        ("folder", str(capture.folder)),
+        ("state", state),
+        ("host", told.host),
+        ("kernel", f"{told.kernel}, {told.machine.cpus} CPUs, {told.machine.arch}"),
+        ("bpftrace", told.bpftrace),
+        ("start_ts_ns", told.started_ns),
+        ("wall_ns", max(0, told.ended_ns - told.started_ns) if told.ended_ns else None),
+        ("filters", ", ".join(f"{k} {w}" for k, ws in told.filters.items() for w in ws) or "none"),
+    ]
+
+
+def tables(connection: duckdb.DuckDBPyConnection) -> Rows:
+    """Return one row per recorded table: rows, and its losses."""
+    found = []
+    losses = {
+        row[0]: row[1:]
+        for row in connection.execute(
+            'SELECT "table", produced, lost, undecodable FROM loss'
+        ).fetchall()
+    }
+    for name in TABLES:
+        count = connection.execute(f'SELECT count(*) FROM "{name}"').fetchone()
+        produced, lost, undecodable = losses.get(name, (None, None, None))
+        found.append((name, count[0] if count else 0, produced, lost, undecodable))
+    return ["table", "rows", "produced", "lost", "undecodable"], found
+
+
+def columns(connection: duckdb.DuckDBPyConnection) -> Rows:
+    """Return one row per column of every table and view: type, unit and meaning."""
+    rows = connection.execute(
+        """
+        SELECT c.table_name, c.column_name, c.data_type, c.comment
+        FROM duckdb_columns() AS c
+        WHERE NOT c.internal AND c.schema_name = 'main' AND c.database_name = 'memory'
+          AND c.comment IS NOT NULL
+        ORDER BY c.table_name, c.column_index
+        """
+    ).fetchall()
+    found = []
+    for table, column, kind, comment in rows:
+        unit, separator, meaning = comment.partition(" · ")
+        if not separator:
+            unit, meaning = "", comment
+        found.append((table, column, kind, unit, meaning))
+    return ["table", "column", "type", "unit", "meaning"], found
+
+
+def probes(capture: Capture) -> Rows:
+    """Return one row per probe: how it ended, its rows, its error."""
+    return ["probe", "variant", "state", "rows", "error"], [
+        (run.name, run.variant or "–", run.state, run.rows, run.error)
+        for run in capture.manifest.probes
+    ]
+
+
+def layers(connection: duckdb.DuckDBPyConnection) -> Rows:
+    """Return one row per layer and service that served requests."""
+    rows = connection.execute(
+        """
+        SELECT layer, service, count(DISTINCT pid) AS processes, count(*) AS requests
+        FROM requests GROUP BY ALL ORDER BY requests DESC, layer, service
+        """
+    ).fetchall()
+    return ["layer", "service", "processes", "requests"], rows

@@ -1,0 +1,147 @@
+"""What was still open when a capture ended, as rows: from the maps bpftrace prints then.
+
+In an incident the stuck requests are the interesting ones. Their parts so far are
+what the probe had charged, and what had gone on since: a thread that was waiting
+still waits, one that was running still runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from stackledger.capture.escapes import buffer_text
+from stackledger.capture.lines import Value, wrapped
+
+Maps = Mapping[str, Any]
+Rows = dict[str, list[list[Value]]]
+
+_PARTS = 6  # cpu, runq, disk, lock, sleep, other
+_CPU, _RUNNABLE, _OTHER = 0, 1, 5  # positions in @time; the classes of @off are the same
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """A request that has not ended, or was answered and not followed by another."""
+
+    sock: int
+    received: int
+    end: int
+    complete: bool
+    parts: list[int]
+    covered: int
+    answer_queue: int
+
+
+def rows_of(probe: str, maps: Maps, ended_ns: int) -> Rows:
+    """Return the rows that `probe` left in its maps, in the columns of its `Emits:`."""
+    read = _READERS.get(probe)
+    return read(maps, ended_ns) if read and ended_ns else {}
+
+
+def _request_ledger(maps: Maps, ended_ns: int) -> Rows:
+    table = _Tables(maps)
+    requests = _open_requests(table, ended_ns)
+    return {"request": _requests(table, requests), "call": _calls(table, requests, ended_ns)}
+
+
+class _Tables:
+    """The maps, by name, with integer keys and lists of integers."""
+
+    def __init__(self, maps: Maps) -> None:
+        self._maps = maps
+
+    def items(self, name: str) -> dict[int, list[int]]:
+        content = self._maps.get(name)
+        if not isinstance(content, dict):
+            return {}
+        return {_number(key): self._numbers(value) for key, value in content.items()}
+
+    def row(self, name: str, key: int, length: int) -> list[int]:
+        content = self._maps.get(name)
+        found = self._numbers(content.get(str(key), [])) if isinstance(content, dict) else []
+        return (found + [0] * length)[:length]
+
+    def text(self, name: str, key: int) -> str:
+        content = self._maps.get(name)
+        value = content.get(str(key), "") if isinstance(content, dict) else ""
+        return buffer_text(value) if isinstance(value, list) else str(value)
+
+    @staticmethod
+    def _numbers(value: Any) -> list[int]:
+        return [_number(item) for item in (value if isinstance(value, list) else [value])]
+
+
+def _number(value: Any) -> int:
+    return wrapped(int(value)) or 0
+
+
+def _open_requests(table: _Tables, ended_ns: int) -> dict[int, _Open]:
+    threads = table.items("@thread")
+    away = table.items("@off")
+    found: dict[int, _Open] = {}
+    for sock, (received, end, covered, queue) in table.items("@state").items():
+        if received == 0:
+            continue
+        parts = table.row("@time", sock, _PARTS)
+        if end == 0:
+            for tid, (context, request, since, _) in threads.items():
+                if context == sock and request == received:
+                    _go_on(parts, away.get(tid), since, ended_ns)
+            open_calls, since, busy_then, covered, queue = table.row("@cover", sock, 5)
+            if open_calls:
+                covered += max(0, (ended_ns - since) - (sum(parts) - busy_then))
+        found[sock] = _Open(sock, received, end or ended_ns, end != 0, parts, covered, queue)
+    return found
+
+
+def _go_on(parts: list[int], away: list[int] | None, since: int, ended_ns: int) -> None:
+    """Add what a request's thread has been doing since it was last charged."""
+    if away is None:
+        parts[_CPU] += max(0, ended_ns - since)
+    elif _RUNNABLE <= away[1] <= _OTHER:
+        parts[away[1]] += max(0, ended_ns - away[0])
+
+
+def _requests(table: _Tables, requests: dict[int, _Open]) -> list[list[Value]]:
+    rows: list[list[Value]] = []
+    for sock, one in requests.items():
+        begun, thread, received, sent, calls = table.row("@req", sock, 5)
+        if begun == 0:
+            continue
+        rows.append(
+            [
+                *(begun, sock, table.row("@conn", sock, 1)[0], one.received, thread),
+                *(max(0, one.end - begun), *one.parts, table.row("@other", sock, 1)[0]),
+                *(one.covered, one.answer_queue, table.row("@time", sock + 1, 1)[0], calls),
+                *(received, sent, one.complete),
+                table.row("@answer", sock, 1)[0],
+                table.text("@first", sock),
+            ]
+        )
+    return rows
+
+
+def _calls(table: _Tables, requests: dict[int, _Open], ended_ns: int) -> list[list[Value]]:
+    rows: list[list[Value]] = []
+    for sock, call in table.items("@call").items():
+        owner, owner_received, start, end, busy_then, busy, queue, grade = call
+        if start == 0:
+            continue
+        complete = end != 0
+        request = requests.get(owner)
+        if not complete and request is not None and request.received == owner_received:
+            busy = max(0, sum(request.parts) - busy_then)
+        thread, sent, received = table.row("@callio", sock, 3)
+        rows.append(
+            [
+                *(start, sock, table.row("@conn", sock, 1)[0], owner, owner_received, thread),
+                *((end or ended_ns) - start, busy, queue, sent, received),
+                *(grade == 2, complete, table.text("@callfirst", sock)),
+            ]
+        )
+    return rows
+
+
+_READERS: dict[str, Callable[[Maps, int], Rows]] = {"request_ledger": _request_ledger}

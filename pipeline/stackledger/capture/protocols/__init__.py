@@ -1,0 +1,84 @@
+"""Names a request by its first bytes and judges it by its answer's.
+
+The bytes come as text in which unprintable ones are `\\xHH`, cut at the probe's
+limit. Only normalised text leaves: no literal, no path's id, no password. All of
+it is Arrow's regular expressions over the distinct texts, no Python per row.
+"""
+
+from __future__ import annotations
+
+import re
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from stackledger.capture.protocols import http1, postgresql, redis
+
+Columns = dict[str, pa.Array]
+
+_CONTROL = {"\r": "\\x0d", "\n": "\\x0a", "\t": "\\x09", "\0": "\\x00"}
+_ESCAPED = re.compile(r"\\x([0-9a-f]{2})")
+
+
+def name_requests(first: pa.ChunkedArray | pa.Array) -> Columns:
+    """Return the columns protocol, endpoint and statement: empty text where unknown."""
+    encoded = _distinct(first)
+    texts = encoded.dictionary
+    for raw, escaped in _CONTROL.items():
+        texts = pc.replace_substring(texts, pattern=raw, replacement=escaped)
+    empty = pa.repeat(pa.scalar("", pa.string()), len(texts))
+    names = {"protocol": empty, "endpoint": empty, "statement": empty}
+    for module in (http1, postgresql, redis):
+        mask = pc.and_(module.recognise(texts), pc.equal(names["protocol"], ""))
+        if not pc.any(mask).as_py():
+            continue
+        found = module.name(texts.filter(mask))
+        found["protocol"] = pa.repeat(pa.scalar(module.PROTOCOL, pa.string()), mask.true_count)
+        for column, values in found.items():
+            names[column] = pc.replace_with_mask(names[column], mask, values)
+    return {column: values.take(encoded.indices) for column, values in names.items()}
+
+
+def judge_answers(protocol: pa.Array, answer: pa.ChunkedArray) -> Columns:
+    """Return the columns status (HTTP's, else 0) and error.
+
+    `answer` is what the probe keeps of an answer's first bytes: the first one, and
+    above it those at 9, 10 and 11, where HTTP has its status.
+    """
+    first = pc.bit_wise_and(answer, 0xFF)
+    digits = [
+        pc.subtract(pc.bit_wise_and(pc.shift_right(answer, by), 0xFF), 48) for by in (8, 16, 24)
+    ]
+    proper = pc.equal(first, ord("H"))
+    for digit in digits:
+        proper = pc.and_(proper, pc.and_(pc.greater_equal(digit, 0), pc.less_equal(digit, 9)))
+    hundreds, tens, ones = digits
+    code = pc.add(pc.add(pc.multiply(hundreds, 100), pc.multiply(tens, 10)), ones)
+    status = pc.if_else(pc.and_(proper, pc.equal(protocol, http1.PROTOCOL)), code, 0)
+    error = pc.greater_equal(status, 500)
+    for module in (postgresql, redis):
+        failed = pc.equal(first, ord(module.ERROR_BYTE))
+        error = pc.or_(error, pc.and_(failed, pc.equal(protocol, module.PROTOCOL)))
+    return {"status": status, "error": error}
+
+
+def raw_bytes(first: pa.ChunkedArray | pa.Array) -> pa.Array:
+    """Return the bytes themselves, for a capture that asked for them (--payload)."""
+    encoded = _distinct(first)
+    values = [_bytes(text) for text in encoded.dictionary.to_pylist()]
+    return pa.array(values, pa.binary()).take(encoded.indices)
+
+
+def _bytes(text: str) -> bytes:
+    plain = _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
+    return b"".join(bytes([ord(char)]) if ord(char) < 256 else char.encode() for char in plain)
+
+
+def _distinct(values: pa.ChunkedArray | pa.Array) -> pa.DictionaryArray:
+    if isinstance(values, pa.ChunkedArray):
+        if pa.types.is_dictionary(values.type):
+            values = values.unify_dictionaries()
+        values = values.combine_chunks()
+    if pa.types.is_dictionary(values.type):
+        return values
+    return values.dictionary_encode()

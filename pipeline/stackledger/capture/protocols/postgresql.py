@@ -1,0 +1,62 @@
+"""PostgreSQL's protocol 3: statements of simple and extended queries.
+
+A message is a letter, a length of four bytes, and its content; only those before
+the session is set up have no letter. Nothing of a password or of a bound value is
+ever looked at.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from stackledger.capture.protocols import sql
+
+PROTOCOL = "postgresql"
+ERROR_BYTE = "E"  # ErrorResponse
+
+_BYTE = r"(?:\\x[0-9a-f]{2}|[^\\])"
+# A length of 92 ends with a backslash, which stands for itself.
+_LENGTH = rf"\\x00{_BYTE}{{2}}(?:{_BYTE}|\\)"
+_TEXT = r"(?P<{}>(?:[^\\]|\\[^x]|\\x(?:0[1-9a-f]|[1-9a-f][0-9a-f]))*?)"
+_ZERO = r"(?:\\x00|$|\\x?0?$)"  # the end of a text, or of what was recorded
+
+_STARTUP = rf"(?s)^{_LENGTH}(?:\\x00\\x03\\x00[\\]|\\x04\\xd2\\x16[/0])"
+_CANCEL = rf"(?s)^\\x00\\x00\\x00\\x10\\x04\\xd2\\x16\."
+_MESSAGE = rf"(?s)^[QPBDECFHSXpcdf]{_LENGTH}"
+_QUERY = rf"(?s)^Q{_LENGTH}{_TEXT.format('text')}(?P<end>{_ZERO})"
+_PARSE = rf"(?s)^P{_LENGTH}{_TEXT.format('statement')}\\x00{_TEXT.format('text')}(?P<end>{_ZERO})"
+# The end of a statement's name, so that one cut short is not taken for another.
+_BOUND = rf"(?s)^B{_LENGTH}{_TEXT.format('portal')}\\x00{_TEXT.format('statement')}\\x00"
+
+
+def recognise(texts: pa.StringArray) -> pa.BooleanArray:
+    """Return which texts begin with a message of a PostgreSQL client."""
+    begun = pc.or_(
+        pc.match_substring_regex(texts, _STARTUP), pc.match_substring_regex(texts, _CANCEL)
+    )
+    return pc.or_(begun, pc.match_substring_regex(texts, _MESSAGE))
+
+
+def name(texts: pa.StringArray) -> dict[str, pa.Array]:
+    """Return endpoint (the normalised statement) and statement (a prepared one's name)."""
+    query, parse = pc.extract_regex(texts, _QUERY), pc.extract_regex(texts, _PARSE)
+    bound = pc.extract_regex(texts, _BOUND)
+    parsed = pc.is_valid(parse)
+    text = pc.if_else(parsed, _part(parse, "text"), _part(query, "text"))
+    end = pc.if_else(parsed, _part(parse, "end"), _part(query, "end"))
+    endpoint = sql.normalised(text, pc.not_equal(end, "\\x00"))
+    endpoint = pc.if_else(pc.equal(text, ""), "", endpoint)
+    for mark, pattern in (
+        ("(startup)", _STARTUP),
+        ("(cancel)", _CANCEL),
+        ("(startup)", r"^p"),
+        ("(terminate)", r"^X"),
+    ):
+        endpoint = pc.if_else(pc.match_substring_regex(texts, pattern), mark, endpoint)
+    statement = pc.if_else(parsed, _part(parse, "statement"), _part(bound, "statement"))
+    return {"endpoint": endpoint, "statement": statement}
+
+
+def _part(found: pa.StructArray, name: str) -> pa.StringArray:
+    return pc.fill_null(pc.struct_field(found, name), "")

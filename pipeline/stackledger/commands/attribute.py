@@ -1,0 +1,44 @@
+"""`stackledger attribute`: the ledger of slow transactions, as a tree."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from stackledger.commands.common import (
+    CaptureWord,
+    Format,
+    FormatOption,
+    LayersOption,
+    StoreOption,
+)
+
+
+def attribute(
+    word: CaptureWord = "last",
+    endpoint: Annotated[
+        str | None, typer.Option("--endpoint", help="One root endpoint; default: all.")
+    ] = None,
+    percentile: Annotated[
+        float, typer.Option("--percentile", help="Whose ledger: the band around this percentile.")
+    ] = 99.0,
+    store: StoreOption = None,
+    form: FormatOption = None,
+    layers: LayersOption = None,
+) -> None:
+    """Say which layer and resource makes slow transactions slow.
+
+    Averages every part over the transactions around the percentile, so that the
+    parts add up, and sets the median's beside it.
+    """
+    from stackledger.analysis import attribution
+    from stackledger.commands.common import open_capture
+    from stackledger.report import rows, tree
+
+    _, connection = open_capture(word, store, layers=layers)
+    found = attribution.attribute(connection, endpoint=endpoint, percentile=percentile)
+    if form is None or form is Format.TABLE:
+        tree.show(found)
+    else:
+        rows.write(*attribution.as_rows(found), form)

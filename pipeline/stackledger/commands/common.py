@@ -1,0 +1,120 @@
+"""Options and steps that several commands share."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from stackledger import diagnostics
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import duckdb
+
+    from stackledger.analysis.queries import Result
+    from stackledger.store import Capture
+
+
+class Format(StrEnum):
+    """How rows are printed."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+    JSONL = "jsonl"
+    PARQUET = "parquet"
+
+
+CaptureWord = Annotated[
+    str, typer.Argument(metavar="CAPTURE", help="A capture: its folder, id, name, or `last`.")
+]
+CaptureWords = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[CAPTURE]...", help="Captures: folders, ids, names; default `last`."),
+]
+StoreOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--store", metavar="DIR", help="Where captures are; default $STACKLEDGER_STORE."
+    ),
+]
+FormatOption = Annotated[
+    Format | None, typer.Option("--format", help="Default: table on a terminal, else csv.")
+]
+LimitOption = Annotated[
+    int | None, typer.Option("--limit", metavar="N", min=1, help="Print at most N rows.")
+]
+LayersOption = Annotated[
+    Path | None,
+    typer.Option("--layers", metavar="FILE", help="Your own layer rules: field,pattern,layer."),
+]
+
+
+def chosen_store(store: Path | None) -> Path:
+    """Return the store that was asked for, or the default one."""
+    from stackledger.store import default_store
+
+    return store or default_store()
+
+
+def chosen_format(wanted: Format | None) -> Format:
+    """Return the format asked for; without one, what suits standard output."""
+    return wanted or (Format.TABLE if sys.stdout.isatty() else Format.CSV)
+
+
+def open_capture(
+    word: str, store: Path | None, *, layers: Path | None = None, assembled: bool = True
+) -> tuple[Capture, duckdb.DuckDBPyConnection]:
+    """Find a capture and connect to it; says on standard error what weakens its answers."""
+    from stackledger.analysis.assembly import assemble
+    from stackledger.store import connect, find
+
+    capture = find(word, chosen_store(store))
+    warn_of_gaps(capture)
+    connection = connect(capture, layers=layers)
+    if assembled:
+        assemble(connection)
+    return capture, connection
+
+
+def over_captures(
+    words: Sequence[str],
+    store: Path | None,
+    layers: Path | None,
+    ask: Callable[[duckdb.DuckDBPyConnection], Result],
+) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """Ask each capture in turn; with several, the first column names the capture."""
+    columns: list[str] = []
+    found: list[tuple[Any, ...]] = []
+    for word in words:
+        capture, connection = open_capture(word, store, layers=layers)
+        result = ask(connection)
+        columns = result.columns
+        several = len(words) > 1
+        found += [(capture.manifest.id, *row) for row in result.rows] if several else result.rows
+    return (["capture", *columns] if len(words) > 1 else columns), found
+
+
+def warn_of_gaps(capture: Capture) -> None:
+    """Say what the capture lost, and that it is not whole where it is not."""
+    told = capture.manifest
+    if told.state == "recording":
+        diagnostics.warning(f"{told.id} is still being written, or its writer was killed")
+    elif told.state == "failed":
+        diagnostics.warning(f"{told.id} failed: {told.error}")
+    lost = sum(one.lost for one in told.losses)
+    undecodable = sum(one.undecodable for one in told.losses)
+    received = sum(one.received for one in told.losses)
+    if lost or undecodable:
+        from stackledger.report.format import count, share
+
+        total = received + lost + undecodable
+        diagnostics.warning(
+            f"{count(lost + undecodable)} of {count(total)} rows"
+            f" ({share((lost + undecodable) / total)}) were lost: figures are too low by as much"
+        )

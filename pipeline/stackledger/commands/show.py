@@ -1,0 +1,49 @@
+"""`stackledger show`: one capture, or its schema."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from stackledger.commands.common import (
+    CaptureWord,
+    FormatOption,
+    LayersOption,
+    StoreOption,
+    chosen_format,
+)
+
+
+def show(
+    word: CaptureWord = "last",
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Every table and column, with unit and meaning.")
+    ] = False,
+    store: StoreOption = None,
+    form: FormatOption = None,
+    layers: LayersOption = None,
+) -> None:
+    """Show one capture: how it was made, its tables, its losses, the layers found."""
+    from stackledger.analysis import describe
+    from stackledger.commands.common import open_capture
+    from stackledger.report import rows
+
+    capture, connection = open_capture(word, store, layers=layers, assembled=not schema)
+    if schema:
+        columns, found = describe.columns(connection)
+        rows.write(columns, found, chosen_format(form))
+        return
+    if form is not None:
+        columns, found = describe.tables(connection)
+        rows.write(columns, found, form)
+        return
+    for name, value in describe.facts(capture):
+        typer.echo(f"{name:<12} {rows.cell(name, value)}")
+    for title, (columns, found) in (
+        ("Tables", describe.tables(connection)),
+        ("Probes", describe.probes(capture)),
+        ("Layers", describe.layers(connection)),
+    ):
+        typer.echo(f"\n{title}")
+        rows.table(columns, found)

@@ -1,0 +1,1 @@
+from stackledger.capture.manifest import FILE_NAME, Manifest, load

@@ -1,0 +1,178 @@
+"""Rows on standard output, in the format that was asked for."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+import textwrap
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, TextIO
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.text import Text
+
+from stackledger.diagnostics import note, printable
+from stackledger.errors import UsageError
+from stackledger.report import format as text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_CELL_LIMIT = 60
+
+
+def write(
+    columns: Sequence[str], rows: Sequence[Sequence[Any]], form: str, limit: int | None = None
+) -> None:
+    """Print rows as table, csv, json, jsonl or parquet; at most `limit` of them.
+
+    A table's numbers are made readable by the unit in the column's name; the
+    other formats carry them as they are.
+    """
+    shown = rows if limit is None else rows[:limit]
+    if form == "table":
+        table(columns, shown)
+        if len(shown) < len(rows):
+            note(f"… {len(rows) - len(shown)} more rows")
+    elif form == "csv":
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows([[_plain(value) for value in row] for row in shown])
+    elif form == "json":
+        json.dump([_record(columns, row) for row in shown], sys.stdout, indent=1)
+        print()
+    elif form == "jsonl":
+        for row in shown:
+            print(json.dumps(_record(columns, row)))
+    else:
+        _parquet(columns, shown)
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], out: TextIO | None = None) -> None:
+    """Print rows as aligned columns, or as blocks of lines where they do not fit.
+
+    Columns that say nothing (0, NULL or empty in every row) are left out first.
+    """
+    console = Console(file=out or sys.stdout, highlight=False)
+    cells = [[cell(name, value) for name, value in zip(columns, row, strict=True)] for row in rows]
+    heads = [heading(name) for name in columns]
+    numeric = [all(r[at] is None or _is_number(r[at]) for r in rows) for at in range(len(columns))]
+    kept = list(range(len(columns)))
+    if rows and sum(_widths(heads, cells, kept)) + 2 * len(kept) > console.width:
+        kept = [at for at in kept if any(row[at] not in (None, 0, "", False) for row in rows)]
+        left_out = [heads[at] for at in range(len(columns)) if at not in kept]
+        if left_out:
+            note(f"left out, 0 or empty in every row: {', '.join(left_out)}")
+    widths = _widths(heads, cells, kept)
+    if sum(widths) + 2 * len(kept) > console.width + 2 and rows:
+        _blocks(console, heads, cells, kept, numeric)
+        return
+    for style, line in (("bold", heads), *((None, line) for line in cells)):
+        words = [
+            _aligned(line[at], width, right=numeric[at])
+            for at, width in zip(kept, widths, strict=True)
+        ]
+        console.print(Text("  ".join(words).rstrip(), style=style or ""), soft_wrap=True)
+
+
+def _blocks(
+    console: Console,
+    heads: Sequence[str],
+    cells: Sequence[Sequence[str]],
+    kept: Sequence[int],
+    numeric: Sequence[bool],
+) -> None:
+    """Print each row as its texts on one line and its numbers, named, below."""
+    for line in cells:
+        title = " · ".join(line[at] for at in kept if not numeric[at])
+        console.print(Text(title, style="bold"), soft_wrap=True)
+        # A no-break space keeps a name and its number on one line.
+        pairs = [f"{heads[at]} {line[at]}".replace(" ", "\u00a0") for at in kept if numeric[at]]
+        wrapped = textwrap.fill(
+            "   ".join(pairs),
+            console.width,
+            initial_indent="  ",
+            subsequent_indent="  ",
+            break_long_words=False,
+        )
+        console.print(Text(wrapped.replace("\u00a0", " ")), soft_wrap=True)
+
+
+def _widths(
+    heads: Sequence[str], cells: Sequence[Sequence[str]], kept: Sequence[int]
+) -> list[int]:
+    return [max(cell_len(heads[at]), *(cell_len(line[at]) for line in cells), 0) for at in kept]
+
+
+def _aligned(word: str, width: int, *, right: bool) -> str:
+    space = " " * (width - cell_len(word))
+    return space + word if right else word + space
+
+
+def heading(column: str) -> str:
+    """Return a column's name without the unit that its cells carry."""
+    for unit in ("_ns", "_bytes", "_usd"):
+        if column.endswith(unit) and column != f"ts{unit}":
+            return column.removesuffix(unit)
+    return column
+
+
+def cell(column: str, value: Any) -> str:
+    """Return one value as text, by the unit at the end of the column's name."""
+    if value is None:
+        return text.NO_VALUE
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if _is_number(value):
+        if column.endswith("ts_ns"):
+            return text.timestamp(int(value))
+        if column.endswith("_ns"):
+            return text.duration(value)
+        if column.endswith("bytes"):
+            return text.size(value)
+        if column.endswith("share"):
+            return text.share(value)
+        if column.endswith("_usd"):
+            return text.money(Decimal(value))
+        if isinstance(value, float):
+            return f"{value:.4g}"
+        return str(value)
+    return _cut(printable(str(value)))
+
+
+def _cut(word: str) -> str:
+    return word if len(word) <= _CELL_LIMIT else word[: _CELL_LIMIT - 1] + "…"
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+
+
+def _plain(value: Any) -> Any:
+    return "" if value is None else value
+
+
+def _record(columns: Sequence[str], row: Sequence[Any]) -> dict[str, Any]:
+    return {name: _jsonable(value) for name, value in zip(columns, row, strict=True)}
+
+
+def _jsonable(value: Any) -> Any:
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "backslashreplace")
+    if isinstance(value, list | tuple):
+        return [_jsonable(one) for one in value]
+    return str(value)
+
+
+def _parquet(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if sys.stdout.isatty():
+        raise UsageError("Parquet is not for a terminal", hint="redirect it: … > rows.parquet")
+    content = {name: [row[at] for row in rows] for at, name in enumerate(columns)}
+    pq.write_table(pa.table(content), sys.stdout.buffer)

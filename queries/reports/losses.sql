@@ -1,0 +1,16 @@
+-- losses   What the capture knows that it does not hold.
+--
+-- Answers:  How complete is each table?
+-- Params:   none
+-- Returns:  one row per table: rows produced by the kernel's own count (NULL where
+--           it is not known), received, lost, undecodable; lost_share of produced
+-- Cost:     none
+SELECT
+  "table",
+  produced,
+  received,
+  lost,
+  undecodable,
+  (lost + undecodable) / nullif(received + lost + undecodable, 0)::DOUBLE AS lost_share
+FROM loss
+ORDER BY "table"

@@ -1,0 +1,42 @@
+-- services   Who calls whom: rate, latency, errors, bytes.
+--
+-- Answers:  What is the map of this stack, and which link is slow or failing?
+-- Params:   none
+-- Returns:  one row per caller and callee; caller is "(outside)" for roots;
+--           rate_hz over the capture, latencies of the callee in ns
+-- Cost:     one pass over the requests and the untraced calls
+WITH span AS (
+  SELECT greatest(1, ended_ts_ns - started_ts_ns) / 1e9 AS seconds FROM capture
+), links AS (
+  SELECT
+    coalesce(p.service, '(outside)') AS caller,
+    r.service AS callee,
+    r.layer,
+    r.wall_ns,
+    r.error OR r.status >= 500 AS failed,
+    r.recv_bytes,
+    r.send_bytes
+  FROM requests AS r
+  LEFT JOIN requests AS p
+    ON p.sock = r.parent_sock AND p.recv_ts_ns = r.parent_recv_ts_ns
+  UNION ALL
+  SELECT p.service, u.service, u.layer, u.wait_ns, false, u.send_bytes, u.recv_bytes
+  FROM untraced AS u
+  JOIN requests AS p
+    ON p.sock = u.parent_sock AND p.recv_ts_ns = u.parent_recv_ts_ns
+)
+SELECT
+  caller,
+  callee,
+  layer,
+  count(*) AS requests,
+  count(*) / any_value(span.seconds) AS rate_hz,
+  avg(wall_ns) AS mean_ns,
+  quantile_cont(wall_ns, 0.5) AS p50_ns,
+  quantile_cont(wall_ns, 0.99) AS p99_ns,
+  count(*) FILTER (WHERE failed) AS errors,
+  sum(recv_bytes)::BIGINT AS recv_bytes,
+  sum(send_bytes)::BIGINT AS send_bytes
+FROM links, span
+GROUP BY caller, callee, layer
+ORDER BY requests DESC, caller, callee, layer
