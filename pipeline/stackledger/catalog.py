@@ -184,9 +184,19 @@ def _read(path: Path, marker: str, known: tuple[str, ...], required: tuple[str, 
         raise _wrong(path, first, f"the header does not begin with '{marker} name   purpose'")
     if title[1] != path.name.split(".")[0]:
         raise _wrong(path, first, f"the header names {title[1]}, the file {path.name}")
+    fields = _fields(path, lines[1:], known)
+    for key in required:
+        if not any(value for _, value in fields.get(key, ())):
+            raise _wrong(path, first, f"the header lacks {key}:")
+    return _Header(title[1], title[2].strip(), fields)
+
+
+def _fields(
+    path: Path, lines: list[tuple[int, str]], known: tuple[str, ...]
+) -> dict[str, list[tuple[int, str]]]:
     fields: dict[str, list[tuple[int, str]]] = {}
     open_key: str | None = None
-    for number, text in lines[1:]:
+    for number, text in lines:
         body = text.strip()
         if not body:
             if open_key is not None:
@@ -204,10 +214,7 @@ def _read(path: Path, marker: str, known: tuple[str, ...], required: tuple[str, 
             hint = nearest(open_key, known) or f"known are {', '.join(known)}"
             raise _wrong(path, number, f"unknown key {open_key}", hint)
         fields.setdefault(open_key, []).append((number, found[2] or ""))
-    for key in required:
-        if not any(value for _, value in fields.get(key, ())):
-            raise _wrong(path, first, f"the header lacks {key}:")
-    return _Header(title[1], title[2].strip(), fields)
+    return fields
 
 
 def _comment(path: Path, marker: str) -> list[tuple[int, str]]:

@@ -26,7 +26,16 @@ if TYPE_CHECKING:
 # (name, module, purpose) in the order in which a newcomer needs them. The
 # function to run is the module's own name: commands/doctor.py has doctor().
 COMMANDS: tuple[tuple[str, str, str], ...] = (
+    ("demo", "stackledger.commands.demo", "The whole job on a shipped recording, or live."),
     ("doctor", "stackledger.commands.doctor", "What this host can trace, why not, and the remedy."),
+    ("capture", "stackledger.commands.capture", "Record; ends on time, with COMMAND, or on Ctrl-C."),
+    ("captures", "stackledger.commands.captures", "What the store holds."),
+    ("show", "stackledger.commands.show", "One capture: tables, losses, layers; its schema."),
+    ("attribute", "stackledger.commands.attribute", "Which layer and resource took the time."),
+    ("cost", "stackledger.commands.cost", "What a transaction cost; rows sum to the bill."),
+    ("report", "stackledger.commands.report", "One self-contained HTML page."),
+    ("query", "stackledger.commands.query", "Run a named query, or list them."),
+    ("sql", "stackledger.commands.sql", "Your own SQL over captures."),
 )
 
 _HELP = """Where the time of a request went, layer by layer, and what it cost.

@@ -8,7 +8,16 @@ if TYPE_CHECKING:
     import duckdb
 
 # In order: each is made from the ones before it.
-RELATIONS = ("process_service", "flow", "edge", "calls", "own_ledger", "requests", "untraced", "tree")
+RELATIONS = (
+    "process_service",
+    "flow",
+    "edge",
+    "calls",
+    "own_ledger",
+    "requests",
+    "untraced",
+    "tree",
+)
 
 
 def assemble(connection: duckdb.DuckDBPyConnection) -> None:

@@ -112,7 +112,8 @@ class Tracer:
             raise StackledgerError("bpftrace cannot be started", failure) from None
         finally:
             os.close(source)
-        assert self.process.stdout is not None and self.process.stderr is not None
+        assert self.process.stdout is not None
+        assert self.process.stderr is not None
         self.out = self.process.stdout.fileno()
         self.err = self.process.stderr.fileno()
         for stream in (self.out, self.err):

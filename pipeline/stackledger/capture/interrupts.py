@@ -34,5 +34,5 @@ class Interrupts:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def _taken(self, number: int, frame: FrameType | None) -> None:
+    def _taken(self, _number: int, _frame: FrameType | None) -> None:
         self.count += 1

@@ -25,7 +25,6 @@ _CPU, _RUNNABLE, _OTHER = 0, 1, 5  # positions in @time; the classes of @off are
 class _Open:
     """A request that has not ended, or was answered and not followed by another."""
 
-    sock: int
     received: int
     end: int
     complete: bool
@@ -81,19 +80,27 @@ def _open_requests(table: _Tables, ended_ns: int) -> dict[int, _Open]:
     threads = table.items("@thread")
     away = table.items("@off")
     found: dict[int, _Open] = {}
-    for sock, (received, end, covered, queue) in table.items("@state").items():
+    for sock, state in table.items("@state").items():
+        received, end, *settled = state
         if received == 0:
             continue
         parts = table.row("@time", sock, _PARTS)
         if end == 0:
+            # Still under way: what @state holds is settled at its answer only.
             for tid, (context, request, since, _) in threads.items():
                 if context == sock and request == received:
                     _go_on(parts, away.get(tid), since, ended_ns)
-            open_calls, since, busy_then, covered, queue = table.row("@cover", sock, 5)
-            if open_calls:
-                covered += max(0, (ended_ns - since) - (sum(parts) - busy_then))
-        found[sock] = _Open(sock, received, end or ended_ns, end != 0, parts, covered, queue)
+            settled = _covered(table.row("@cover", sock, 5), sum(parts), ended_ns)
+        found[sock] = _Open(received, end or ended_ns, end != 0, parts, *settled)
     return found
+
+
+def _covered(cover: list[int], busy: int, ended_ns: int) -> list[int]:
+    """Return covered and answer_queue, with the calls that are still under way."""
+    open_calls, since, busy_then, covered, queue = cover
+    if open_calls:
+        covered += max(0, (ended_ns - since) - (busy - busy_then))
+    return [covered, queue]
 
 
 def _go_on(parts: list[int], away: list[int] | None, since: int, ended_ns: int) -> None:

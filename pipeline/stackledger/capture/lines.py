@@ -27,9 +27,9 @@ Value = int | str | bool
 class Message:
     """What bpftrace says beside rows: `kind` is its `type`.
 
-    `lost_events` and `attached_probes` carry an int, `attached` (all is in
-    place) and `stopped` (no more rows) the boot clock, `map`, `hist` and `stats` a dict of name to content,
-    anything else what came.
+    `lost_events` and `attached_probes` carry an int; `attached` (all is in place),
+    `stopped` (no more rows) and `ended` the boot clock; `map`, `hist` and `stats` a
+    dict of name to content; anything else what came.
     """
 
     kind: str

@@ -121,7 +121,7 @@ class Manifest(msgspec.Struct, kw_only=True):
     started_ns: int = 0  # when all probes were in place; nanoseconds since the epoch
     ended_ns: int = 0
     writer_pid: int = 0
-    options: dict[str, str | int | float | bool | list[str] | list[int] | None]
+    options: dict[str, str | int | float | bool | list[str | int] | None]
     filters: dict[str, list[str]]
     constants: dict[str, int] = {}
     clock_offset_ns: int = 0  # boot clock to epoch, as used for every row
@@ -157,7 +157,10 @@ def save(manifest: Manifest, folder: Path) -> None:
 
 
 def load(folder: Path) -> Manifest:
-    """Return a capture's manifest; raises NoSuchCaptureError, or StackledgerError if it is broken."""
+    """Return a capture's manifest.
+
+    Raises NoSuchCaptureError where there is none, StackledgerError where it is broken.
+    """
     path = folder / FILE_NAME
     try:
         return msgspec.json.decode(path.read_bytes(), type=Manifest)

@@ -140,17 +140,9 @@ class Recording:
         self._quiesce(grace_s, already)
         for stream in self._streams:
             stream.tracer.interrupt()
-        begun = quiet_since = time.monotonic()
-        while any(stream.open for stream in self._streams):
-            if self._interrupts.count > already:
-                return False
-            if self._pump(0.1):
-                quiet_since = time.monotonic()
-            self._decode()
-            now = time.monotonic()
-            if now - quiet_since > grace_s or now - begun > _STOP_LIMIT_S:
-                break
-        self._decode()
+        self._take_last(grace_s, already)
+        if self._interrupts.count > already:
+            return False
         for stream in self._streams:
             if stream.open:
                 stream.fail(f"did not end within {grace_s:g} s: its last rows are missing")
@@ -159,6 +151,17 @@ class Recording:
         self.manifest.losses = [loss for stream in self._streams for loss in stream.losses()]
         self._report("finishing")
         return True
+
+    def _take_last(self, grace_s: float, already: int) -> None:
+        begun = quiet_since = time.monotonic()
+        while any(stream.open for stream in self._streams) and self._interrupts.count <= already:
+            if self._pump(0.1):
+                quiet_since = time.monotonic()
+            self._decode()
+            now = time.monotonic()
+            if now - quiet_since > grace_s or now - begun > _STOP_LIMIT_S:
+                return
+        self._decode()
 
     def _quiesce(self, grace_s: float, already: int) -> None:
         """Have the programs stop printing, and take in what they printed before."""
@@ -170,7 +173,7 @@ class Recording:
             if waiting and now - asked > _ASK_AGAIN_S:
                 self._control.stop()
                 asked = now
-            if not waiting and quiet >= _QUIET_S or now - begun > grace_s:
+            if (not waiting and quiet >= _QUIET_S) or now - begun > grace_s:
                 return
             came = self._pump(_PAUSE_S)
             self._decode()

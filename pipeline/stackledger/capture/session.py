@@ -80,7 +80,7 @@ class Outcome:
 
 
 def record(
-    options: Options, on_progress: Callable[[Progress], None] = lambda progress: None
+    options: Options, on_progress: Callable[[Progress], None] = lambda _progress: None
 ) -> Outcome:
     """Record one capture; see the module's docstring."""
     if options.command and shutil.which(options.command[0]) is None:

@@ -14,6 +14,7 @@ from stackledger.capture.control import Control
 from stackledger.capture.decode import Decoded, Decoder
 from stackledger.capture.derive import derive
 from stackledger.capture.leftovers import rows_of
+from stackledger.capture.lines import Message
 from stackledger.capture.manifest import Loss, ProbeRun
 from stackledger.catalog import Probe
 
@@ -121,21 +122,24 @@ class Stream:
             if len(self.run.undecodable) < _COMPLAINTS:
                 self.run.undecodable.append(sample.decode("utf-8", "replace"))
         for message in decoded.messages:
-            if message.kind == "attached":
-                self.attached = True
-            elif message.kind == "stopped":
-                self.stopped = True
-            elif message.kind == "ended":
-                self._ended_ns = int(message.data or 0)
-            elif message.kind == "map" and isinstance(message.data, dict):
-                self._maps.update(message.data)
-                self._count(message.data)
-            elif message.kind.endswith("error") and len(self.run.complaints) < _COMPLAINTS:
-                self.run.complaints.append(f"{message.kind}: {message.data}"[:300])
+            self._hear(message)
         for table, raw in decoded.tables.items():
             self.received[table] += raw.num_rows
             self.run.rows += raw.num_rows
             yield table, derive(table, raw, self.offset_ns, payload=self.payload)
+
+    def _hear(self, message: Message) -> None:
+        if message.kind == "attached":
+            self.attached = True
+        elif message.kind == "stopped":
+            self.stopped = True
+        elif message.kind == "ended":
+            self._ended_ns = int(message.data or 0)
+        elif message.kind == "map" and isinstance(message.data, dict):
+            self._maps.update(message.data)
+            self._count(message.data)
+        elif message.kind.endswith("error") and len(self.run.complaints) < _COMPLAINTS:
+            self.run.complaints.append(f"{message.kind}: {message.data}"[:300])
 
     def _left_over(self) -> Iterator[tuple[str, pa.Table]]:
         rows = rows_of(self.run.name, self._maps, self._ended_ns)

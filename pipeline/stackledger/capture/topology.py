@@ -95,12 +95,12 @@ def listeners() -> list[Listener]:
     for pid in psutil.pids():
         base = Path("/proc") / str(pid)
         with suppress(OSError):
-            namespaces.setdefault(os.readlink(base / "ns/net"), base / "net")
+            namespaces.setdefault(str((base / "ns/net").readlink()), base / "net")
         with suppress(OSError):
             comm = (base / "comm").read_bytes().decode("utf-8", "replace").rstrip("\n")
-            for name in os.listdir(base / "fd"):
+            for name in (base / "fd").iterdir():
                 with suppress(OSError):
-                    target = os.readlink(base / "fd" / name)
+                    target = str(name.readlink())
                     if target.startswith("socket:["):
                         owners.setdefault(int(target[8:-1]), (pid, comm))
     found: dict[tuple[str, str, int, int], Listener] = {}

@@ -104,7 +104,7 @@ class PartWriter:
         number = self._parts.get(table, 0) + 1
         self._parts[table] = number
         path = self._folder / table / f"part-{number:06d}.parquet"
-        self._written.append(self._pool.submit(write_part, table, rows, path))
+        self._written.append(self._pool.submit(write_part, rows, path))
 
     def _collect(self, *, wait: bool) -> None:
         left = []
@@ -116,10 +116,9 @@ class PartWriter:
         self._written = left
 
 
-def write_part(table: str, rows: list[pa.Table], path: Path) -> int:
+def write_part(rows: list[pa.Table], path: Path) -> int:
     """Write one part and return its size in bytes: complete under its name, or not there."""
     whole = pa.concat_tables(rows).unify_dictionaries().combine_chunks()
-    # Text stays dictionary-encoded: pyarrow 26 cannot sort by another column otherwise faster.
     whole = whole.take(pc.sort_indices(whole, sort_keys=[("ts_ns", "ascending")]))
     repeating = [name for name in whole.column_names if not _rarely_repeats(name, whole)]
     temporary = path.with_name(f".{path.name}.tmp")

@@ -20,7 +20,7 @@ _FILE = r"^[0-9]+(\.[A-Za-z][A-Za-z0-9]{0,4})$"
 _UUID = r"(?i)[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}"
 _HASH = r"(?i)^(?:0x)?[0-9a-f]{8,}$"
 _VALUE = r"[%@=\\]|^~?[0-9]"  # encoded, an address, an assignment, or begins with a digit
-_TOKEN = r"^[A-Za-z0-9_+.~-]{16,}$"
+_LONG_WORD = r"^[A-Za-z0-9_+.~-]{16,}$"
 _DIGIT = r"[0-9]"
 _MIXED = r"[A-Z].*[a-z]|[a-z].*[A-Z]|[0-9].*[0-9].*[0-9].*[0-9]"
 _LONG_NUMBER = r"[0-9]{4,}"
@@ -68,7 +68,7 @@ def _normalised(path: pa.StringArray) -> pa.StringArray:
     digit = pc.match_substring_regex(names, _DIGIT)
     hashed = pc.and_(digit, pc.match_substring_regex(names, _HASH))
     token = pc.and_(
-        pc.and_(digit, pc.match_substring_regex(names, _TOKEN)),
+        pc.and_(digit, pc.match_substring_regex(names, _LONG_WORD)),
         pc.match_substring_regex(names, _MIXED),
     )
     other = pc.or_(

@@ -22,7 +22,7 @@ _TEXT = r"(?P<{}>(?:[^\\]|\\[^x]|\\x(?:0[1-9a-f]|[1-9a-f][0-9a-f]))*?)"
 _ZERO = r"(?:\\x00|$|\\x?0?$)"  # the end of a text, or of what was recorded
 
 _STARTUP = rf"(?s)^{_LENGTH}(?:\\x00\\x03\\x00[\\]|\\x04\\xd2\\x16[/0])"
-_CANCEL = rf"(?s)^\\x00\\x00\\x00\\x10\\x04\\xd2\\x16\."
+_CANCEL = r"(?s)^\\x00\\x00\\x00\\x10\\x04\\xd2\\x16\."
 _MESSAGE = rf"(?s)^[QPBDECFHSXpcdf]{_LENGTH}"
 _QUERY = rf"(?s)^Q{_LENGTH}{_TEXT.format('text')}(?P<end>{_ZERO})"
 _PARSE = rf"(?s)^P{_LENGTH}{_TEXT.format('statement')}\\x00{_TEXT.format('text')}(?P<end>{_ZERO})"

@@ -1,0 +1,52 @@
+"""`stackledger cost`: what a transaction cost."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from stackledger.commands.common import (
+    CaptureWord,
+    Format,
+    FormatOption,
+    LayersOption,
+    StoreOption,
+)
+
+ModelOption = Annotated[
+    str,
+    typer.Option(
+        "--model", metavar="FILE", help="A cost model: a file, or a packaged one by name."
+    ),
+]
+
+
+def cost(
+    word: CaptureWord = "last",
+    model: ModelOption = "aws-us-east-1",
+    store: StoreOption = None,
+    form: FormatOption = None,
+    layers: LayersOption = None,
+) -> None:
+    """Price every transaction, layer by layer, so that the rows sum to the bill.
+
+    CPU, memory, disk capacity, IOPS, throughput and network, per root endpoint:
+    marginal, direct and fully loaded; idle and unattributed on lines of their own.
+    """
+    from stackledger.analysis.costmodel import load_model
+    from stackledger.analysis.costs import cost_table
+    from stackledger.commands.common import open_capture
+    from stackledger.report import cost as pages
+    from stackledger.report import rows
+
+    priced = load_model(model)
+    _, connection = open_capture(word, store, layers=layers)
+    result = cost_table(connection, priced)
+    if form is None or form is Format.TABLE:
+        typer.echo(pages.text(result))
+        return
+    found = pages.as_rows(result)
+    rows.write(
+        list(pages.ROW_COLUMNS), [[row[name] for name in pages.ROW_COLUMNS] for row in found], form
+    )

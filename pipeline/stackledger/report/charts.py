@@ -1,0 +1,152 @@
+"""Draws a chart as inline SVG that stretches to any width, with its labels beside it.
+
+The drawing has no text: labels are HTML, placed by percentages, so that they keep
+their size on a phone and in print. All positions are percentages of the plot.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup, escape
+
+_WIDTH, _HEIGHT = 1000, 200
+_STEPS = (1, 2, 5)
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A text at a percentage of the axis (from the left, or from the bottom)."""
+
+    at: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """One chart: the drawing and what stands at its edges; `marks` are vertical lines."""
+
+    drawing: Markup
+    x_labels: list[Label]
+    y_labels: list[Label]
+    marks: list[Label]
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """A range of numbers on 0..1, linear or logarithmic."""
+
+    low: float
+    high: float
+    log: bool = False
+
+    def at(self, value: float) -> float:
+        """Return where a value lies, 0..1, kept inside."""
+        low, high, value = (
+            (math.log10(self.low), math.log10(self.high), math.log10(max(value, 1e-9)))
+            if self.log
+            else (self.low, self.high, value)
+        )
+        return min(1.0, max(0.0, (value - low) / (high - low))) if high > low else 0.0
+
+    def ticks(self, most: int) -> list[float]:
+        """Return at most `most` round numbers within the range."""
+        return self._log_ticks(most) if self.log else self._linear_ticks(most)
+
+    def _linear_ticks(self, most: int) -> list[float]:
+        span = self.high - self.low
+        if span <= 0:
+            return [self.low]
+        exponent = math.floor(math.log10(span)) - 2
+        while True:
+            for step in (k * 10.0**exponent for k in _STEPS):
+                first, last = math.ceil(self.low / step), math.floor(self.high / step)
+                if last - first < most:
+                    return [round(n * step, 9) for n in range(first, last + 1)]
+            exponent += 1
+
+    def _log_ticks(self, most: int) -> list[float]:
+        decades = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
+        candidates: list[list[float]] = [
+            [k * 10.0**e for e in decades for k in steps] for steps in ((1, 2, 5), (1, 3), (1,))
+        ]
+        candidates += [[10.0**e for e in decades if e % n == 0] for n in (2, 3, 4)]
+        for numbers in candidates:
+            inside = [n for n in numbers if self.low * 0.999 <= n <= self.high * 1.001]
+            if len(inside) <= most:
+                return inside
+        return []
+
+
+def around(values: Sequence[float], *, log: bool) -> Axis:
+    """Return an axis for the values: from 0 where linear, with air where logarithmic."""
+    high = max(values, default=1.0)
+    if not log:
+        return Axis(0.0, (high or 1.0) * 1.05)
+    low = min((value for value in values if value > 0), default=1.0)
+    # At least a factor of four, or a flat line fills the plot with noise.
+    centre, span = math.sqrt(low * max(high, low)), max(max(high, low) / low, 4.0)
+    return Axis(centre / math.sqrt(span) / 1.15, centre * math.sqrt(span) * 1.15, log=True)
+
+
+def labels(axis: Axis, most: int, write: Callable[[float], str]) -> list[Label]:
+    """Return the axis's round numbers as labels."""
+    return [Label(_percent(axis.at(value)), write(value)) for value in axis.ticks(most)]
+
+
+def bars(
+    columns: Sequence[tuple[float, float, float, str, str]], label: str, rules: Sequence[Label] = ()
+) -> Markup:
+    """Return columns of (left, right, height, CSS class, tooltip), all in 0..1."""
+    shapes = []
+    for left, right, height, name, tip in columns:
+        # A column of one request among a million is still seen.
+        tall = max(height * _HEIGHT, 1.5) if height > 0 else 0.0
+        gap = min(1.0, (right - left) * _WIDTH * 0.1)
+        shapes.append(
+            Markup('<rect class="{}" x="{}" y="{}" width="{}" height="{}"><title>{}</title></rect>').format(
+                name,
+                _number(left * _WIDTH),
+                _number(_HEIGHT - tall),
+                _number(max((right - left) * _WIDTH - gap, 0.5)),
+                _number(tall),
+                tip,
+            )
+        )
+    return _svg(label, rules, shapes)
+
+
+def lines(
+    series: Sequence[tuple[str, Sequence[tuple[float, float]]]], label: str, rules: Sequence[Label]
+) -> Markup:
+    """Return lines of (CSS class, points in 0..1); a line of one point becomes a dash."""
+    shapes = []
+    for name, points in series:
+        places = [(x * _WIDTH, (1 - y) * _HEIGHT) for x, y in points]
+        if len(places) == 1:
+            places = [(places[0][0] - 8, places[0][1]), (places[0][0] + 8, places[0][1])]
+        path = " ".join(f"{_number(x)},{_number(y)}" for x, y in places)
+        shapes.append(Markup('<polyline class="{}" points="{}"/>').format(name, path))
+    return _svg(label, rules, shapes)
+
+
+def _svg(label: str, rules: Sequence[Label], shapes: Sequence[Markup]) -> Markup:
+    grid = [
+        Markup('<line class="rule" x1="0" x2="{}" y1="{}" y2="{}"/>').format(
+            _WIDTH, y := _number((1 - rule.at / 100) * _HEIGHT), y
+        )
+        for rule in rules
+    ]
+    return Markup(
+        '<svg viewBox="0 0 {} {}" preserveAspectRatio="none" role="img" aria-label="{}">{}</svg>'
+    ).format(_WIDTH, _HEIGHT, escape(label), Markup("").join([*grid, *shapes]))
+
+
+def _percent(share: float) -> float:
+    return round(share * 100, 2)
+
+
+def _number(value: float) -> str:
+    return f"{value:.1f}".removesuffix(".0")
