@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 
 from stackledger.errors import StackledgerError
@@ -20,6 +21,14 @@ def printable(text: str) -> str:
 def note(text: str) -> None:
     """Write one line of progress or explanation."""
     print(printable(text), file=sys.stderr, flush=True)
+
+
+def over(text: str) -> None:
+    """Write one line over the last one: progress on a terminal; "" leaves it and goes on."""
+    width = shutil.get_terminal_size().columns - 1
+    end = "" if text else "\n"
+    start = "\r\x1b[K" if text else ""
+    print(f"{start}{printable(text)[:width]}", end=end, file=sys.stderr, flush=True)
 
 
 def warning(text: str) -> None:

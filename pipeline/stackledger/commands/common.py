@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -118,3 +119,19 @@ def warn_of_gaps(capture: Capture) -> None:
             f"{count(lost + undecodable)} of {count(total)} rows"
             f" ({share((lost + undecodable) / total)}) were lost: figures are too low by as much"
         )
+
+
+def write_text(path: Path, content: str) -> None:
+    """Write a file whole or not at all."""
+    from stackledger.errors import StackledgerError
+
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as failure:
+        temporary.unlink(missing_ok=True)
+        raise StackledgerError("cannot write", f"{path}: {failure.strerror}") from None

@@ -1,0 +1,64 @@
+"""What a capture says while it runs, and at its end."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from stackledger import diagnostics
+
+if TYPE_CHECKING:
+    from stackledger.capture.recording import Progress
+    from stackledger.capture.session import Outcome
+
+
+class Narrator:
+    """One line that is written over on a terminal; elsewhere a line per phase."""
+
+    def __init__(self) -> None:
+        self._live = sys.stderr.isatty()
+        self._phase = ""
+
+    def tell(self, progress: Progress) -> None:
+        """Say how far the capture is."""
+        if self._live:
+            diagnostics.over(self._line(progress))
+        elif progress.phase != self._phase:
+            words = {"attaching": "attaching probes", "recording": "recording"}
+            if progress.phase in words:
+                diagnostics.note(words[progress.phase])
+        self._phase = progress.phase
+
+    def end(self) -> None:
+        """Leave the line as it is."""
+        if self._live:
+            diagnostics.over("")
+
+    def _line(self, progress: Progress) -> str:
+        if progress.phase == "attaching":
+            return "attaching probes …"
+        rows = " · ".join(f"{table} {n:,}" for table, n in sorted(progress.rows.items()) if n)
+        lost = progress.lost + progress.undecodable
+        loss = f" · LOST {lost:,}" if lost else ""
+        stop = "Ctrl-C ends it" if progress.phase == "recording" else "taking in the last rows"
+        size = f"{progress.bytes / 1e6:.1f} MB"
+        return f"{progress.phase} {progress.elapsed_s:.0f} s · {rows}{loss} · {size} · {stop}"
+
+
+def summary(outcome: Outcome) -> list[str]:
+    """Return the lines that close a capture: length, rows, losses, what went wrong."""
+    told = outcome.manifest
+    if not told.started_ns:
+        return ["stopped before anything was recorded"]
+    length_s = max(0, told.ended_ns - told.started_ns) / 1e9
+    size = sum(part.stat().st_size for part in outcome.folder.glob("*/part-*.parquet"))
+    lines = [f"{told.state}: {length_s:.1f} s on {told.host}, {size / 1e6:.1f} MB"]
+    for loss in told.losses:
+        produced = "not known" if loss.produced is None else f"{loss.produced:,}"
+        lines.append(
+            f"  {loss.table:<12}{loss.received:>12,} rows, {produced} produced,"
+            f" {loss.lost:,} lost, {loss.undecodable:,} undecodable"
+        )
+    lines += [f"  {run.name}: {run.error}" for run in told.probes if run.error]
+    lines.append(f"next: stackledger attribute {told.name or told.id}")
+    return lines

@@ -1,0 +1,129 @@
+"""`stackledger capture`: record a live stack."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stackledger import diagnostics
+from stackledger.commands.common import StoreOption, chosen_store
+from stackledger.errors import CannotTraceError, LossesExceededError, UsageError, nearest
+
+if TYPE_CHECKING:
+    from stackledger.capture.session import Outcome
+
+# What each profile records; more signals will add profiles.
+PROFILES = {
+    "ledger": ("request_ledger", "block_io"),
+    "io": ("block_io",),
+}
+_UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def capture(
+    command: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[-- COMMAND]", help="Record while it runs; its exit code is ours."),
+    ] = None,
+    duration: Annotated[
+        str | None, typer.Option("--for", metavar="TIME", help="How long: 500ms, 30s, 2m, 1h.")
+    ] = None,
+    name: Annotated[str, typer.Option("--name", help="A name to find the capture by.")] = "",
+    store: StoreOption = None,
+    profile: Annotated[
+        str, typer.Option("--profile", help=f"What to record: {', '.join(PROFILES)}.")
+    ] = "ledger",
+    probe: Annotated[
+        list[str] | None, typer.Option("--probe", help="One probe instead; may be repeated.")
+    ] = None,
+    pid: Annotated[
+        list[int] | None, typer.Option("--pid", help="Only this process; may be repeated.")
+    ] = None,
+    comm: Annotated[
+        list[str] | None, typer.Option("--comm", help="Only threads of this name.")
+    ] = None,
+    cgroup: Annotated[
+        list[str] | None, typer.Option("--cgroup", help="Only this cgroup (v2).")
+    ] = None,
+    payload: Annotated[
+        bool, typer.Option("--payload", help="Keep the first bytes of requests: may hold secrets.")
+    ] = False,
+    max_loss: Annotated[
+        float, typer.Option("--max-loss", help="Exit 5 where a larger share of rows was lost.")
+    ] = 0.01,
+) -> None:
+    """Record until the time is over, COMMAND has ended, or Ctrl-C; print the capture's path.
+
+    Needs root. Nothing is instrumented or restarted. A second Ctrl-C ends it at once.
+    """
+    from stackledger.capture import bpftrace as tracing
+    from stackledger.capture.program import Filters
+    from stackledger.capture.session import Options, record
+    from stackledger.capture.summary import Narrator, summary
+    from stackledger.capture.trial import STACK_BYTES, register_padding
+
+    if profile not in PROFILES:
+        hint = nearest(profile, PROFILES) or f"there are: {', '.join(PROFILES)}"
+        raise UsageError("no such profile", profile, hint=hint)
+    probes = tuple(probe or PROFILES[profile])
+    constants = {}
+    if "request_ledger" in probes:
+        padding = register_padding(tracing.find())
+        if padding is None:
+            raise CannotTraceError(
+                "this kernel keeps a thread's registers where the ledger does not find them",
+                hint="stackledger capture --profile io records the disks; stackledger doctor",
+            )
+        constants["STACK"] = STACK_BYTES - padding
+    narrator = Narrator()
+    outcome = record(
+        Options(
+            store=chosen_store(store),
+            name=_name(name),
+            probes=probes,
+            duration_s=None if duration is None else seconds(duration),
+            command=tuple(command or ()),
+            filters=Filters(tuple(pid or ()), tuple(comm or ()), tuple(cgroup or ())),
+            constants=constants,
+            payload=payload,
+        ),
+        on_progress=narrator.tell,
+    )
+    narrator.end()
+    for line in summary(outcome):
+        diagnostics.note(line)
+    if outcome.folder.is_dir():
+        typer.echo(outcome.folder)
+    _check_losses(outcome, max_loss)
+    if outcome.exit_code:
+        raise typer.Exit(outcome.exit_code)
+
+
+def seconds(text: str) -> float:
+    """Return "30s", "500ms", "2m", "1h" or "30" in seconds."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h)?", text.strip())
+    if not found or float(found[1]) <= 0:
+        raise UsageError("a time is written like 30s, 500ms, 2m or 1h", text)
+    return float(found[1]) * _UNITS_S[found[2] or "s"]
+
+
+def _name(name: str) -> str:
+    if len(name) > 64 or not re.fullmatch(r"[\w.@:+-]*", name):
+        raise UsageError("a name has up to 64 letters, digits and . _ - @ : +", name)
+    if name and Path(name).exists():
+        diagnostics.warning(f"a file is called {name} too: use ./{name} for the file")
+    return name
+
+
+def _check_losses(outcome: Outcome, max_loss: float) -> None:
+    for loss in outcome.manifest.losses:
+        gone = loss.lost + loss.undecodable
+        if gone > max_loss * max(1, loss.received + gone):
+            raise LossesExceededError(
+                "captured, but rows were lost",
+                f"{loss.table}: {gone} of {loss.received + gone}",
+                hint="narrow it: --pid, --comm, --cgroup; or raise --max-loss",
+            )

@@ -1,0 +1,49 @@
+"""`stackledger report`: one self-contained page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stackledger.commands.common import CaptureWord, LayersOption, StoreOption
+
+
+def report(
+    word: CaptureWord = "last",
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="FILE", help="Default: CAPTURE.html; - for stdout."),
+    ] = None,
+    endpoint: Annotated[
+        str | None, typer.Option("--endpoint", help="One root endpoint; default: all.")
+    ] = None,
+    percentile: Annotated[float, typer.Option("--percentile")] = 99.0,
+    model: Annotated[
+        str, typer.Option("--model", metavar="FILE", help="A cost model; `none` leaves costs out.")
+    ] = "aws-us-east-1",
+    store: StoreOption = None,
+    layers: LayersOption = None,
+) -> None:
+    """Write one HTML page: verdict, ledger, slowest requests, disk, cost, losses, method.
+
+    The page needs no network and no script; attach it to the incident.
+    """
+    from stackledger.analysis.attribution import attribute
+    from stackledger.analysis.costmodel import load_model
+    from stackledger.analysis.costs import cost_table
+    from stackledger.commands.common import open_capture, write_text
+    from stackledger.report import html
+
+    priced = None if model == "none" else load_model(model)
+    capture, connection = open_capture(word, store, layers=layers)
+    found = attribute(connection, endpoint=endpoint, percentile=percentile)
+    bill = None if priced is None else cost_table(connection, priced)
+    page = html.render(connection, attribution=found, cost=bill)
+    target = output or Path(f"{capture.manifest.name or capture.manifest.id}.html")
+    if str(target) == "-":
+        typer.echo(page)
+        return
+    write_text(target, page)
+    typer.echo(target)

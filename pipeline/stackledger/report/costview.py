@@ -1,0 +1,185 @@
+"""The cost table as the page shows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from stackledger.analysis.costlines import PARTS
+from stackledger.report.format import batch, count, duration, money, share
+from stackledger.report.shown import text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from stackledger.analysis.costresult import CostResult, CostRow, TransactionCost
+
+_ENDPOINTS = 10
+_COLUMNS = {
+    "CPU": ("cpu",),
+    "memory": ("memory",),
+    "disk": ("disk_capacity", "disk_iops", "disk_throughput"),
+    "network": ("network",),
+    "shared": ("shared",),
+    "idle": ("idle",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CostLine:
+    """One line of the table: an endpoint (`head`) or a layer below it."""
+
+    name: str
+    head: bool
+    requests: str
+    marginal: str
+    direct: str
+    parts: list[str]
+    loaded: str
+    at_most: str
+
+
+@dataclass(frozen=True, slots=True)
+class CostView:
+    """The cost section: `proof` adds up to the bill of the window."""
+
+    per: str
+    model: str
+    window: str
+    headline: str
+    columns: list[str]
+    lines: list[CostLine]
+    more: str
+    bill: list[tuple[str, str, str]]
+    proof: list[tuple[str, str, str]]
+    difference: str
+    dated: str
+    policy: str
+    warnings: list[str]
+    notes: list[str]
+
+
+def view(result: CostResult) -> CostView:
+    """Return the cost of the dearest endpoints, and how the bill of the window was split."""
+    dearest = sorted(result.transactions, key=lambda row: (-row.total_usd, row.endpoint))
+    shown = dearest[:_ENDPOINTS]
+    number, per = batch(max((row.loaded_usd for row in shown), default=Decimal(0)))
+    columns = {
+        heading: parts
+        for heading, parts in _COLUMNS.items()
+        if any(row.parts[part] for row in result.transactions for part in parts)
+    }
+    return CostView(
+        per=f"per {per}",
+        model=text(result.model),
+        window=duration(result.window_ns),
+        headline=_headline(result, shown, number, per),
+        columns=list(columns),
+        lines=[line for row in shown for line in _lines(result, row, columns.values(), number)],
+        more=_more(result, dearest[_ENDPOINTS:]),
+        bill=[
+            (
+                text(line.item),
+                "by use" if line.monthly_usd is None else _money(result, line.monthly_usd),
+                _in_window(result, line.cost_usd),
+            )
+            for line in result.bill
+        ],
+        proof=_proof(result),
+        difference=_money(result, result.difference_usd),
+        dated=_dated(result),
+        policy=f"events lost: {share(result.lost_share)}; idle capacity: {result.idle_policy}",
+        warnings=[text(warning, 400) for warning in result.warnings],
+        notes=[text(note, 400) for note in result.notes],
+    )
+
+
+def _headline(
+    result: CostResult, shown: list[TransactionCost], number: int, per: str
+) -> str:
+    if not shown:
+        return "No request was seen: the whole bill is idle or unattributed."
+    first = shown[0]
+    loaded, disk = (_money(result, x * number) for x in (first.loaded_usd, first.disk_usd))
+    return f"{text(first.endpoint)} costs {loaded} per {per}, of which disk I/O {disk}."
+
+
+def _lines(
+    result: CostResult, row: TransactionCost, columns: Iterable[tuple[str, ...]], number: int
+) -> Iterable[CostLine]:
+    groups = list(columns)
+
+    def each(amounts: Iterable[Decimal]) -> list[str]:
+        return [_money(result, x * number) if x else "–" for x in amounts]
+
+    yield CostLine(
+        name=text(row.endpoint),
+        head=True,
+        requests=count(row.requests),
+        marginal=_money(result, row.marginal_usd * number),
+        direct=_money(result, row.direct_usd * number),
+        parts=each(sum((row.parts[p] for p in parts), Decimal(0)) for parts in groups),
+        loaded=_money(result, row.loaded_usd * number),
+        at_most=_money(
+            result, None if row.loaded_high_usd is None else row.loaded_high_usd * number
+        ),
+    )
+    for label, lines in _by_layer(result.rows, row.endpoint):
+        *amounts, total = each(_sum(lines, parts) / row.requests for parts in (*groups, PARTS))
+        yield CostLine(label, False, "", "", "", amounts, total, "")
+
+
+def _by_layer(rows: Iterable[CostRow], endpoint: str) -> list[tuple[str, list[CostRow]]]:
+    layers: dict[str, list[CostRow]] = {}
+    for row in rows:
+        if row.kind == "request" and row.endpoint == endpoint:
+            names = [text(name, 60) for name in (row.layer, row.service) if name]
+            layers.setdefault(" ".join(dict.fromkeys(names)) or "(any layer)", []).append(row)
+    return sorted(layers.items(), key=lambda item: (-_sum(item[1], PARTS), item[0]))
+
+
+def _sum(rows: Iterable[CostRow], parts: Iterable[str]) -> Decimal:
+    wanted = set(parts)
+    return sum((row.cost_usd for row in rows if row.part in wanted), Decimal(0))
+
+
+def _more(result: CostResult, rest: list[TransactionCost]) -> str:
+    if not rest:
+        return ""
+    spent = sum((row.total_usd for row in rest), Decimal(0))
+    return f"{count(len(rest))} more endpoints: {_in_window(result, spent)} in the window"
+
+
+def _proof(result: CostResult) -> list[tuple[str, str, str]]:
+    return [
+        (
+            label,
+            _in_window(result, amount),
+            share(float(amount / result.bill_usd) if result.bill_usd else None),
+        )
+        for label, amount in (
+            ("all requests, fully loaded", result.requests_usd),
+            ("idle, not shared out", result.idle_usd),
+            ("unattributed", result.unattributed_usd),
+            ("bill of the window", result.bill_usd),
+        )
+    ]
+
+
+def _dated(result: CostResult) -> str:
+    if result.oldest_source_date is None:
+        return "No price comes from the catalogue."
+    grades = ", ".join(sorted({price.confidence for price in result.prices}))
+    oldest = result.oldest_source_date.isoformat()
+    return f"List prices ({grades}); the oldest was read on {oldest}."
+
+
+def _money(result: CostResult, amount: Decimal | None) -> str:
+    return money(amount, result.currency)
+
+
+def _in_window(result: CostResult, amount: Decimal) -> str:
+    """Return an amount with four figures of the bill, so that lines can be added up."""
+    decimals = max(2, 3 - result.bill_usd.adjusted()) if result.bill_usd else 2
+    return money(amount, result.currency, decimals)
