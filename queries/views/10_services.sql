@@ -23,7 +23,12 @@ WITH known AS (
   SELECT
     *,
     regexp_replace(
-      coalesce(nullif(regexp_extract(exe, '([^/]+?)( \(deleted\))?$', 1), ''), comm),
+      CASE
+        -- One file may serve under several names, as redis-server does.
+        WHEN comm IN (SELECT pattern FROM layer_rule WHERE field = 'program') THEN comm
+        ELSE coalesce(
+          nullif(regexp_extract(exe, '([^/]+?)( \(deleted\))?$', 1), ''), comm)
+      END,
       '^(python|pypy|ruby|perl|php|php-fpm|lua|java|node)[0-9.]*$', '\1'
     ) AS program
   FROM known

@@ -120,7 +120,7 @@ SELECT
 FROM capture;
 
 CREATE OR REPLACE VIEW cost_disks AS
--- One row per whole disk and layer whose requests used it; NULL: none did.
+-- One row per whole disk and layer whose requests used it.
 WITH users AS (
   SELECT DISTINCT io.dev, r.layer
   FROM request_io AS io
@@ -128,7 +128,7 @@ WITH users AS (
 ), busy AS (
   SELECT DISTINCT dev FROM block_io
 )
-SELECT c.host, d.name AS device, u.layer
+SELECT c.host, d.name AS device, coalesce(u.layer, '(no request)') AS layer
 FROM busy AS b
 JOIN disk AS d USING (dev)
 LEFT JOIN users AS u USING (dev), capture AS c;
@@ -159,4 +159,4 @@ COMMENT ON COLUMN cost_window.lost_share IS '0..1 · rows lost of all tables';
 COMMENT ON VIEW cost_disks IS 'one row per disk and layer that used it';
 COMMENT ON COLUMN cost_disks.host IS 'host';
 COMMENT ON COLUMN cost_disks.device IS 'name of the disk';
-COMMENT ON COLUMN cost_disks.layer IS 'layer whose requests used it, NULL for none';
+COMMENT ON COLUMN cost_disks.layer IS 'layer whose requests used it, or (no request)';

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from stackledger.analysis.costlines import PARTS
 from stackledger.report.format import batch, count, duration, money, share
+from stackledger.report.rounding import controlled
 from stackledger.report.shown import text
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ def view(result: CostResult) -> CostView:
     dearest = sorted(result.transactions, key=lambda row: (-row.total_usd, row.endpoint))
     shown = dearest[:_ENDPOINTS]
     number, per = batch(max((row.loaded_usd for row in shown), default=Decimal(0)))
+    places = _places(max((row.loaded_usd for row in shown), default=Decimal(0)) * number)
     columns = {
         heading: parts
         for heading, parts in _COLUMNS.items()
@@ -76,7 +78,11 @@ def view(result: CostResult) -> CostView:
         window=duration(result.window_ns),
         headline=_headline(result, shown, number, per),
         columns=list(columns),
-        lines=[line for row in shown for line in _lines(result, row, columns.values(), number)],
+        lines=[
+            line
+            for row in shown
+            for line in _lines(result, row, list(columns.values()), number, places)
+        ],
         more=_more(result, dearest[_ENDPOINTS:]),
         bill=[
             (
@@ -106,28 +112,48 @@ def _headline(
 
 
 def _lines(
-    result: CostResult, row: TransactionCost, columns: Iterable[tuple[str, ...]], number: int
+    result: CostResult, row: TransactionCost, groups: list[tuple[str, ...]], number: int, places: int
 ) -> Iterable[CostLine]:
-    groups = list(columns)
+    """Return an endpoint and its layers; what is printed sums along both ways."""
+    layers = _by_layer(result.rows, row.endpoint)
+    cells = _rounded(
+        [[_sum(lines, parts) * number / row.requests for parts in groups] for _, lines in layers],
+        places,
+    )
 
-    def each(amounts: Iterable[Decimal]) -> list[str]:
-        return [_money(result, x * number) if x else "–" for x in amounts]
+    def written(grains: int | None) -> str:
+        amount = None if grains is None else Decimal(grains).scaleb(-places)
+        return money(amount, result.currency, places)
 
     yield CostLine(
         name=text(row.endpoint),
         head=True,
         requests=count(row.requests),
-        marginal=_money(result, row.marginal_usd * number),
-        direct=_money(result, row.direct_usd * number),
-        parts=each(sum((row.parts[p] for p in parts), Decimal(0)) for parts in groups),
-        loaded=_money(result, row.loaded_usd * number),
-        at_most=_money(
-            result, None if row.loaded_high_usd is None else row.loaded_high_usd * number
-        ),
+        marginal=money(row.marginal_usd * number, result.currency, places),
+        direct=money(row.direct_usd * number, result.currency, places),
+        parts=[written(sum(column)) for column in zip(*cells, strict=True)],
+        loaded=written(sum(map(sum, cells))),
+        at_most="–"
+        if row.loaded_high_usd is None
+        else money(row.loaded_high_usd * number, result.currency, places),
     )
-    for label, lines in _by_layer(result.rows, row.endpoint):
-        *amounts, total = each(_sum(lines, parts) / row.requests for parts in (*groups, PARTS))
-        yield CostLine(label, False, "", "", "", amounts, total, "")
+    for (label, lines), own in zip(layers, cells, strict=True):
+        known = [
+            written(grains if _sum(lines, parts) else None)
+            for grains, parts in zip(own, groups, strict=True)
+        ]
+        yield CostLine(label, False, "", "", "", known, written(sum(own)), "")
+
+
+def _rounded(amounts: list[list[Decimal]], places: int) -> list[list[int]]:
+    """Return the amounts in units of the last decimal place, with sums that fit."""
+    fine = 10**6
+    return controlled([[round(x.scaleb(places) * fine) for x in row] for row in amounts], fine)
+
+
+def _places(amount: Decimal) -> int:
+    """Return how many decimals show four figures of an amount, and at least cents."""
+    return max(2, 3 - amount.adjusted()) if amount else 2
 
 
 def _by_layer(rows: Iterable[CostRow], endpoint: str) -> list[tuple[str, list[CostRow]]]:
@@ -152,17 +178,20 @@ def _more(result: CostResult, rest: list[TransactionCost]) -> str:
 
 
 def _proof(result: CostResult) -> list[tuple[str, str, str]]:
+    places = _places(result.bill_usd)
+    lines = (result.requests_usd, result.idle_usd, result.unattributed_usd)
+    grains = [row[0] for row in _rounded([[amount] for amount in lines], places)]
     return [
         (
             label,
-            _in_window(result, amount),
+            money(Decimal(shown).scaleb(-places), result.currency, places),
             share(float(amount / result.bill_usd) if result.bill_usd else None),
         )
-        for label, amount in (
-            ("all requests, fully loaded", result.requests_usd),
-            ("idle, not shared out", result.idle_usd),
-            ("unattributed", result.unattributed_usd),
-            ("bill of the window", result.bill_usd),
+        for label, shown, amount in (
+            ("all requests, fully loaded", grains[0], lines[0]),
+            ("idle, not shared out", grains[1], lines[1]),
+            ("unattributed", grains[2], lines[2]),
+            ("bill of the window", sum(grains), sum(lines, Decimal(0))),
         )
     ]
 
@@ -180,6 +209,5 @@ def _money(result: CostResult, amount: Decimal | None) -> str:
 
 
 def _in_window(result: CostResult, amount: Decimal) -> str:
-    """Return an amount with four figures of the bill, so that lines can be added up."""
-    decimals = max(2, 3 - result.bill_usd.adjusted()) if result.bill_usd else 2
-    return money(amount, result.currency, decimals)
+    """Return an amount with four figures of the bill."""
+    return money(amount, result.currency, _places(result.bill_usd))

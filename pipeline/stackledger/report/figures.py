@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -98,6 +97,3 @@ def disk(
     )
 
 
-def finite(value: float | None) -> bool:
-    """Tell whether there is a number to draw."""
-    return value is not None and math.isfinite(value)

@@ -1,0 +1,107 @@
+"""What a reader must know before trusting the page: losses, gaps, a small sample."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from stackledger.report.format import count, share
+from stackledger.report.shown import text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from stackledger.analysis.attribution import Attribution
+    from stackledger.report.pagedata import LossRow, Overview
+
+_UNEXPLAINED = 0.02
+_LINKED = 0.99
+_FEW = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Caveat:
+    """One sentence; a `grave` one weakens every figure of the page."""
+
+    text: str
+    grave: bool
+
+
+def caveats(
+    told: Overview,
+    attribution: Attribution,
+    losses: Sequence[LossRow],
+    unexplained_share: float,
+) -> list[Caveat]:
+    """Return what weakens the page, the gravest first."""
+    found = [*_capture(told), *_losses(losses), *_ledger(told, attribution, unexplained_share)]
+    return sorted(found, key=lambda one: not one.grave)
+
+
+def _capture(told: Overview) -> list[Caveat]:
+    if told.state == "complete":
+        return []
+    reason = {
+        "recording": "it was still being written, or was cut off",
+        "failed": "a probe or the recording itself ended early",
+    }.get(told.state, f"its state is {text(told.state, 40)}")
+    return [Caveat(f"This capture is incomplete: {reason}. Later events are missing.", True)]
+
+
+def _losses(losses: Sequence[LossRow]) -> list[Caveat]:
+    found = []
+    for row in losses:
+        gone = row.lost + row.undecodable
+        made = row.received + gone if row.produced is None else row.produced
+        if gone > 0:
+            part = share(gone / made) if made else "–"
+            found.append(
+                Caveat(
+                    f"Events were lost: {count(gone)} of {count(made)} rows of"
+                    f" {text(row.table, 40)} ({part}). Counts, rates and costs are too low by"
+                    " about as much, and some requests lack a layer.",
+                    True,
+                )
+            )
+        elif row.produced is None:
+            found.append(
+                Caveat(
+                    f"The kernel's own count of {text(row.table, 40)} is missing:"
+                    " losses there cannot be ruled out.",
+                    False,
+                )
+            )
+    return found
+
+
+def _ledger(told: Overview, attribution: Attribution, unexplained_share: float) -> list[Caveat]:
+    found = []
+    if unexplained_share > _UNEXPLAINED:
+        found.append(
+            Caveat(f"{share(unexplained_share)} of the time in this ledger is unexplained.", True)
+        )
+    if told.linked_share is not None and told.linked_share < _LINKED:
+        found.append(
+            Caveat(
+                f"{share(1 - told.linked_share)} of the calls went to servers that were not"
+                " traced; their time is shown as untraced.",
+                False,
+            )
+        )
+    if attribution.transactions < _FEW:
+        found.append(
+            Caveat(
+                f"Only {count(attribution.transactions)} transactions were answered:"
+                " percentiles of so few say little.",
+                False,
+            )
+        )
+    if told.still_open:
+        found.append(
+            Caveat(
+                f"{count(told.still_open)} requests had no answer when the capture or their"
+                " connection ended; they are among the slowest below, not in the percentiles.",
+                False,
+            )
+        )
+    return found
