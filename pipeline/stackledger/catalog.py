@@ -103,12 +103,23 @@ def queries() -> dict[str, Query]:
     return _queries(folder("queries") / "reports")
 
 
-def probe(name: str) -> Probe:
-    """Return one probe; raises UsageError with the nearest name."""
-    found = probes().get(name)
-    if found is None:
-        raise UsageError("no such probe", name, hint=nearest(name, probes()))
-    return found
+def probe(name: str, bpftrace: tuple[int, ...] | None = None) -> Probe:
+    """Return a probe by name; of its variants the best that this bpftrace can run.
+
+    Exact before approximate, then the one that asks for the newer bpftrace: it
+    uses what the older lacks. `name.variant` names one. Raises UsageError with the
+    nearest name where there is none, or none for this bpftrace.
+    """
+    known = probes()
+    if name in known:
+        return known[name]
+    variants = [one for one in known.values() if one.name == name]
+    if not variants:
+        raise UsageError("no such probe", name, hint=nearest(name, known))
+    fitting = [one for one in variants if bpftrace is None or bpftrace >= one.min_bpftrace]
+    if not fitting:
+        raise UsageError("no variant of the probe runs on this bpftrace", name)
+    return max(fitting, key=lambda one: (one.grade.startswith("exact"), one.min_bpftrace))
 
 
 @cache

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from stackledger.errors import CannotTraceError, StackledgerError
 
@@ -20,6 +21,7 @@ OLDEST = (0, 17)
 _PIPE_BYTES = 1 << 20
 _READ_BYTES = 1 << 20
 _STDERR_BYTES = 64 << 10
+_SKIPPED = re.compile(r"^recursion_misses:\s*(\d+)", re.MULTILINE)
 _BUFFER_BYTES = 64 << 20  # of all CPUs together
 _PAGE_BYTES = 4096
 
@@ -147,6 +149,20 @@ class Tracer:
     def ended(self) -> int | None:
         """Return its exit code, None while it runs."""
         return self.process.poll()
+
+    def skipped(self) -> int:
+        """Return how often the kernel did not run one of its programs.
+
+        It skips a program of the kind tracepoints have while any other runs on the
+        same CPU: when an interrupt comes in the middle of one.
+        """
+        total = 0
+        with contextlib.suppress(OSError):
+            for entry in Path(f"/proc/{self.process.pid}/fdinfo").iterdir():
+                with contextlib.suppress(OSError):
+                    found = _SKIPPED.search(entry.read_text(encoding="ascii"))
+                    total += int(found[1]) if found else 0
+        return total
 
     def interrupt(self) -> None:
         """Ask it to end: its END probes run and its maps are printed."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stackledger.capture import protocols
+from stackledger.capture import blockio, protocols
 from stackledger.capture.writer import arrow_schema, to_epoch
 
 # A probe prints -1 for what it does not know; elsewhere -1 is a value.
@@ -35,6 +35,10 @@ def derive(table: str, raw: pa.Table, offset_ns: int, *, payload: bool = False) 
             column = columns.pop(packed)
             columns[high] = pc.shift_right(column, 32)
             columns[low] = pc.bit_wise_and(column, 0xFFFF_FFFF)
+    if "cmd_flags" in columns:
+        columns["rwbs"] = blockio.rwbs(columns.pop("cmd_flags"))
+    if "blk_status" in columns:
+        columns["error"] = blockio.errno(columns.pop("blk_status"))
     if "remote_port" in columns:
         columns["remote_port"] = _host_order(columns["remote_port"])
     if "first" in columns:

@@ -23,7 +23,7 @@ from stackledger.catalog import Emitted
 from stackledger.schema import TABLES
 
 # Raw columns that derive.py unpacks.
-_PACKED = frozenset({"pid_tid", "calls_handovers", "answer"})
+_PACKED = frozenset({"pid_tid", "calls_handovers", "answer", "cmd_flags", "blk_status"})
 TEXT = pa.dictionary(pa.int32(), pa.string())
 _RAW_TEXT = pa.dictionary(pa.int32(), pa.binary())
 

@@ -1,14 +1,19 @@
-"""What was still open when a capture ended, as rows: from the maps bpftrace prints then.
+"""What a probe still held when the capture ended, as rows: from the maps bpftrace prints then.
 
-In an incident the stuck requests are the interesting ones. Their parts so far are
-what the probe had charged, and what had gone on since: a thread that was waiting
-still waits, one that was running still runs.
+request_ledger: the requests and calls that are still open. In an incident the
+stuck ones are the interesting ones. Their parts so far are what the probe had
+charged, and what had gone on since: a thread that was waiting still waits, one
+that was running still runs.
+
+block_io.tracepoint: the I/Os whose completion the kernel did not show.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from stackledger.capture.escapes import buffer_text
@@ -17,6 +22,7 @@ from stackledger.capture.lines import Value, wrapped
 Maps = Mapping[str, Any]
 Rows = dict[str, list[list[Value]]]
 
+_SECTOR_BYTES = 512
 _PARTS = 6  # cpu, runq, disk, lock, sleep, other
 _CPU, _RUNNABLE, _OTHER = 0, 1, 5  # positions in @time; the classes of @off are the same
 
@@ -33,16 +39,28 @@ class _Open:
     answer_queue: int
 
 
-def rows_of(probe: str, maps: Maps, ended_ns: int) -> Rows:
-    """Return the rows that `probe` left in its maps, in the columns of its `Emits:`."""
+def rows_of(probe: str, maps: Maps, stopped_ns: int, ended_ns: int) -> Rows:
+    """Return the rows that a probe (by its file's stem) left in its maps, as it `Emits:` them.
+
+    Empty where the probe could not tell when it ended: what its maps hold is not
+    of one moment then.
+    """
     read = _READERS.get(probe)
-    return read(maps, ended_ns) if read and ended_ns else {}
+    return read(maps, stopped_ns, ended_ns) if read and ended_ns else {}
 
 
-def _request_ledger(maps: Maps, ended_ns: int) -> Rows:
+def _request_ledger(maps: Maps, _stopped_ns: int, ended_ns: int) -> Rows:
     table = _Tables(maps)
     requests = _open_requests(table, ended_ns)
     return {"request": _requests(table, requests), "call": _calls(table, requests, ended_ns)}
+
+
+def _pairs(maps: Maps, name: str) -> Iterator[tuple[tuple[int, int], list[int]]]:
+    """Yield the entries of a map with two integers for a key."""
+    content = maps.get(name)
+    for key, value in content.items() if isinstance(content, dict) else ():
+        first, _, second = key.partition(",")
+        yield (_number(first), _number(second)), [_number(item) for item in value]
 
 
 class _Tables:
@@ -151,4 +169,42 @@ def _calls(table: _Tables, requests: dict[int, _Open], ended_ns: int) -> list[li
     return rows
 
 
-_READERS: dict[str, Callable[[Maps, int], Rows]] = {"request_ledger": _request_ledger}
+def _block_io(maps: Maps, stopped_ns: int, ended_ns: int) -> Rows:
+    """Return the I/Os whose completion the kernel skipped: issued, and not in flight now."""
+    table = _Tables(maps)
+    rows: list[list[Value]] = []
+    issued: dict[int, list[tuple[int, int, int, int]]] = {}
+    for key, (at, sectors, code) in _pairs(maps, "@issue"):
+        if at < stopped_ns:
+            dev, sector = key
+            issued.setdefault(dev, []).append((at, sector, sectors, code))
+    for dev, ios in issued.items():
+        skipped = sorted(ios)[: max(0, len(ios) - _in_flight(dev))]
+        for at, sector, sectors, code in skipped:
+            rows.append(_skipped(at, dev, sector, sectors * _SECTOR_BYTES, "RWD"[code]))
+    for begun, ended, kind in (
+        ("@fsync_begun", "@fsyncs_ended", "FWS"),
+        ("@flushes_issued", "@flushes_ended", "FF"),
+    ):
+        for dev, (count,) in table.items(begun).items():
+            missing = count - table.row(ended, dev, 1)[0]
+            rows.extend(_skipped(stopped_ns, dev, -1, 0, kind) for _ in range(missing))
+    return {"block_io": rows}
+
+
+def _skipped(at: int, dev: int, sector: int, size: int, kind: str) -> list[Value]:
+    return [at, -1, -1, "", dev, sector, size, kind, -1, -1, 0]
+
+
+def _in_flight(dev: int) -> int:
+    """Return how many I/Os the kernel says are under way on a disk."""
+    with suppress(OSError):
+        path = Path(f"/sys/dev/block/{dev >> 20}:{dev & 0xFFFFF}/inflight")
+        return sum(int(word) for word in path.read_text(encoding="ascii").split())
+    return 0
+
+
+_READERS: dict[str, Callable[[Maps, int, int], Rows]] = {
+    "request_ledger": _request_ledger,
+    "block_io.tracepoint": _block_io,
+}

@@ -78,6 +78,7 @@ class ProbeRun(msgspec.Struct, kw_only=True):
     error: str = ""
     rows: int = 0
     lost_events: int = 0  # bpftrace's own count; some rows of whichever table
+    skipped_runs: int = 0  # times the kernel did not run one of its programs
     complaints: list[str] = []
     undecodable: list[str] = []  # a few samples
 

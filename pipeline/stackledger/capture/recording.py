@@ -139,6 +139,7 @@ class Recording:
         already = max(1, self._interrupts.count)
         self._quiesce(grace_s, already)
         for stream in self._streams:
+            stream.run.skipped_runs = stream.tracer.skipped()
             stream.tracer.interrupt()
         self._take_last(grace_s, already)
         if self._interrupts.count > already:

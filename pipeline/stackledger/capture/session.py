@@ -30,7 +30,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -68,6 +68,7 @@ class Options:
     stop_grace_s: float = 10.0
     map_keys: int = 32768
     string_bytes: int = 64
+    raw_folder: Path | None = None  # keep bpftrace's own lines here too
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ def record(
     if options.command and shutil.which(options.command[0]) is None:
         raise UsageError("no such command", options.command[0])
     bpftrace = tracing.find(options.bpftrace)
-    probes = [catalog.probe(name) for name in dict.fromkeys(options.probes)]
+    probes = [catalog.probe(name, bpftrace.version) for name in dict.fromkeys(options.probes)]
     manifest = _manifest(options, bpftrace)
     ports = {one.port for one in manifest.topology.listeners if one.port}
     control = Control()
@@ -101,10 +102,17 @@ def record(
     writer = PartWriter(folder)
     streams: list[Stream] = []
     try:
-        with Interrupts() as interrupts:
+        with Interrupts() as interrupts, ExitStack() as opened:
             for probe, program in zip(probes, programs, strict=True):
-                streams.append(Stream(probe, program, control, bpftrace, settings))
-                streams[-1].payload = options.payload
+                tracer = tracing.Tracer(
+                    bpftrace, probe.path.name, control.wrap(program), settings
+                )
+                stream = Stream(probe, program, tracer)
+                stream.payload = options.payload
+                if options.raw_folder is not None:
+                    raw = options.raw_folder / f"{probe.name}.jsonl"
+                    stream.copy = opened.enter_context(raw.open("wb"))
+                streams.append(stream)
             manifest.probes = [stream.run for stream in streams]
             recording = Recording(streams, writer, manifest, control, interrupts, on_progress)
             if not recording.attach(options.attach_limit_s):

@@ -1,159 +1,34 @@
-"""One probe's way from bpftrace's pipe to rows for the writer, with its own accounts."""
+"""A running probe: what its bpftrace prints becomes rows."""
 
 from __future__ import annotations
 
-import hashlib
-import re
-from collections.abc import Iterator
-from typing import Any
+from typing import BinaryIO
 
-import pyarrow as pa
-
-from stackledger.capture.bpftrace import Bpftrace, Tracer
-from stackledger.capture.control import Control
-from stackledger.capture.decode import Decoded, Decoder
-from stackledger.capture.derive import derive
-from stackledger.capture.leftovers import rows_of
-from stackledger.capture.lines import Message
-from stackledger.capture.manifest import Loss, ProbeRun
+from stackledger.capture.bpftrace import Tracer
+from stackledger.capture.intake import Intake
 from stackledger.catalog import Probe
 
-_DECODE_BYTES = 4 << 20
-_COMPLAINTS = 20
-_PRODUCED = re.compile(r"@produced_([a-z0-9_]+)$")
 
-
-class Stream:
+class Stream(Intake):
     """A running probe: `open` while its bpftrace may still say something."""
 
-    def __init__(
-        self,
-        probe: Probe,
-        program: str,
-        control: Control,
-        bpftrace: Bpftrace,
-        settings: dict[str, str],
-    ) -> None:
-        self.tables = [emitted.table for emitted in probe.emits]
-        self.run = ProbeRun(
-            name=probe.name,
-            variant=probe.variant,
-            sha256=hashlib.sha256(program.encode()).hexdigest(),
-            tables=self.tables,
-        )
-        self.attached = False
-        self.stopped = False
-        self.open = True
-        self._finished = False
-        self.offset_ns = 0
-        self.payload = False
-        self.received = dict.fromkeys(self.tables, 0)
-        self._produced: dict[str, int] = {}
-        self._maps: dict[str, Any] = {}
-        self._ended_ns = 0
-        self._undecodable: dict[str, int] = {}
-        self._decoder = Decoder(probe.emits)
-        self._waiting: list[bytes] = []
-        self._waiting_bytes = 0
+    def __init__(self, probe: Probe, program: str, tracer: Tracer) -> None:
+        super().__init__(probe, program)
+        self.tracer = tracer
+        self.copy: BinaryIO | None = None  # where its raw lines are kept too
         self._errors_open = True
-        self.tracer = Tracer(bpftrace, probe.path.name, control.wrap(program), settings)
 
     def drain(self) -> None:
         """Take in what both pipes hold, up to a bound."""
         if self._errors_open:
             self._errors_open = self.tracer.read_errors()
-        while self.open and self._waiting_bytes < _DECODE_BYTES:
+        while self.open and not self.full:
             data = self.tracer.read()
             if data is None:
                 self.open = False
             elif not data:
                 return
             else:
-                self._waiting.append(data)
-                self._waiting_bytes += len(data)
-
-    @property
-    def full(self) -> bool:
-        """Whether so much waits that it has to be decoded before more is read."""
-        return self._waiting_bytes >= _DECODE_BYTES
-
-    def rows(self) -> Iterator[tuple[str, pa.Table]]:
-        """Decode what waits; yield rows in the registry's columns."""
-        data = b"".join(self._waiting)
-        self._waiting.clear()
-        self._waiting_bytes = 0
-        yield from self._taken(self._decoder.feed(data))
-        if not self.open and not self._finished:
-            self._finished = True
-            yield from self._taken(self._decoder.finish())
-            yield from self._left_over()
-
-    def fail(self, why: str) -> None:
-        """Note that this probe did not last; the first reason stays."""
-        if self.run.state != "failed":
-            self.run.state, self.run.error = "failed", why
-
-    def losses(self) -> list[Loss]:
-        """Return the account of each table."""
-        unknown = self._undecodable.get("", 0)
-        accounts = []
-        for table in self.tables:
-            received, broken = self.received[table], self._undecodable.get(table, 0)
-            produced = self._produced.get(table)
-            if produced is None and self.run.state == "complete":
-                produced = 0 if received == 0 else None
-            if len(self.tables) == 1:
-                broken += unknown
-            lost = self.run.lost_events if len(self.tables) == 1 else 0
-            if produced is not None:
-                lost = max(0, produced - received - broken)
-            accounts.append(
-                Loss(
-                    table=table, produced=produced, received=received, lost=lost, undecodable=broken
-                )
-            )
-        return accounts
-
-    def _taken(self, decoded: Decoded) -> Iterator[tuple[str, pa.Table]]:
-        self.run.lost_events += decoded.lost
-        for table, count in decoded.undecodable.items():
-            self._undecodable[table] = self._undecodable.get(table, 0) + count
-        for sample in decoded.samples:
-            if len(self.run.undecodable) < _COMPLAINTS:
-                self.run.undecodable.append(sample.decode("utf-8", "replace"))
-        for message in decoded.messages:
-            self._hear(message)
-        for table, raw in decoded.tables.items():
-            self.received[table] += raw.num_rows
-            self.run.rows += raw.num_rows
-            yield table, derive(table, raw, self.offset_ns, payload=self.payload)
-
-    def _hear(self, message: Message) -> None:
-        if message.kind == "attached":
-            self.attached = True
-        elif message.kind == "stopped":
-            self.stopped = True
-        elif message.kind == "ended":
-            self._ended_ns = int(message.data or 0)
-        elif message.kind == "map" and isinstance(message.data, dict):
-            self._maps.update(message.data)
-            self._count(message.data)
-        elif message.kind.endswith("error") and len(self.run.complaints) < _COMPLAINTS:
-            self.run.complaints.append(f"{message.kind}: {message.data}"[:300])
-
-    def _left_over(self) -> Iterator[tuple[str, pa.Table]]:
-        rows = rows_of(self.run.name, self._maps, self._ended_ns)
-        self._maps.clear()
-        for table, values in rows.items():
-            if values:
-                self.received[table] += len(values)
-                self._produced[table] = self._produced.get(table, 0) + len(values)
-                self.run.rows += len(values)
-                raw = self._decoder.table(table, values)
-                yield table, derive(table, raw, self.offset_ns, payload=self.payload)
-
-    def _count(self, maps: dict[str, object]) -> None:
-        for name, value in maps.items():
-            found = _PRODUCED.match(name)
-            if found and isinstance(value, int):
-                self._produced[found[1]] = value
+                self.take(data)
+                if self.copy is not None:
+                    self.copy.write(data)

@@ -43,7 +43,7 @@ def latency(bins: Sequence[Bin], marks: Sequence[tuple[str, float]]) -> Plot | N
             columns.append((left, right, y.at(one.slow), "bar slow", tip))
     return Plot(
         drawing=charts.bars(columns, "requests by latency, logarithmic", y_labels),
-        x_labels=charts.labels(x, 6, duration),
+        x_labels=charts.labels(x, 7, duration),
         y_labels=y_labels,
         marks=[
             Label(round(100 * x.at(ns), 2), f"{name} {duration(ns)}") for name, ns in marks

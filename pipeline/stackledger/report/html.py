@@ -126,7 +126,7 @@ def _facts(told: Overview, attribution: Attribution) -> list[Fact]:
     if told.memory_share is not None:
         facts.append(Fact("host memory", share(told.memory_share), "in use"))
     if told.linked_share is not None:
-        facts.append(Fact("calls linked", share(told.linked_share), "to the request they became"))
+        facts.append(Fact("calls linked", share(told.linked_share), "to a request"))
     return facts
 
 
