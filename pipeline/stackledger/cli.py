@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 COMMANDS: tuple[tuple[str, str, str], ...] = (
     ("demo", "stackledger.commands.demo", "The whole job on a shipped recording, or live."),
     ("doctor", "stackledger.commands.doctor", "What this host can trace, why not, and the remedy."),
-    ("capture", "stackledger.commands.capture", "Record; ends on time, with COMMAND, or on Ctrl-C."),
+    ("capture", "stackledger.commands.capture", "Record a live stack; needs root."),
     ("captures", "stackledger.commands.captures", "What the store holds."),
     ("show", "stackledger.commands.show", "One capture: tables, losses, layers; its schema."),
     ("attribute", "stackledger.commands.attribute", "Which layer and resource took the time."),

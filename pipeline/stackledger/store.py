@@ -128,7 +128,7 @@ def _table(connection: duckdb.DuckDBPyConnection, name: str, files: list[str]) -
         connection.execute(f"SET VARIABLE files_{name} = $files", {"files": files})
         listed = ", ".join(f'"{column.name}"' for column in columns)
         connection.execute(
-            f'CREATE VIEW "{name}" AS SELECT {listed} FROM read_parquet('
+            f'CREATE VIEW "{name}" AS SELECT {listed} FROM read_parquet('  # noqa: S608 - registry
             f"getvariable('files_{name}'), hive_partitioning = false, union_by_name = true)"
         )
     else:

@@ -4,22 +4,9 @@ from __future__ import annotations
 
 import time
 
-import msgspec
+from stackledger.manifest import Anchor
 
 _TRIES = 5
-
-
-class Anchor(msgspec.Struct, frozen=True):
-    """One instant on both clocks; `error_ns` is how far apart the readings can be."""
-
-    boottime_ns: int
-    realtime_ns: int
-    error_ns: int
-
-    @property
-    def offset_ns(self) -> int:
-        """What to add to the boot clock to get nanoseconds since the epoch."""
-        return self.realtime_ns - self.boottime_ns
 
 
 def anchor() -> Anchor:

@@ -1,10 +1,11 @@
-"""Talks to running bpftrace programs through a system call that they watch.
+"""Talks to running bpftrace programs through thread names that they watch.
 
 bpftrace says "attached" before it attaches, and forgets what is in its buffers
 when it is told to end. So every program gets two more probes: one that answers
 when all is in place, and one that stops the printing of rows, so that what was
-printed before can be waited for. Both watch `prctl` for a number that only this
-process knows.
+printed before can be waited for. Both watch for a thread that takes a name which
+only this process knows: nobody else pays for that, whereas a tracepoint on any
+system call makes every one of the host's slower (18 of 158 ns, Linux 6.18).
 """
 
 from __future__ import annotations
@@ -15,17 +16,17 @@ import secrets
 
 from stackledger.capture.lines import ATTACHED_ROW, STOPPED_ROW
 
-_OPTION = 0x5354_4B4C  # no such option: the call itself does nothing
-_READY, _STOP = 1, 2
+_SET_NAME, _GET_NAME = 15, 16  # of prctl
+_READY, _STOP = "r", "s"
 _SHEBANG = re.compile(r"\A#![^\n]*\n")
 _STOPPED = re.compile(r"^([ \t]*)// @stopped$", re.MULTILINE)
 
 
 class Control:
-    """The number shared with the programs of one capture."""
+    """The name shared with the programs of one capture."""
 
     def __init__(self) -> None:
-        self._secret = secrets.randbits(62)
+        self._secret = f"sl-{secrets.token_hex(5)}"
         self._prctl = ctypes.CDLL(None, use_errno=True).prctl
 
     def wrap(self, program: str) -> str:
@@ -49,15 +50,12 @@ class Control:
         """Have every program print a last row."""
         self._call(_STOP)
 
-    def _call(self, word: int) -> None:
-        self._prctl(
-            ctypes.c_int(_OPTION),
-            ctypes.c_ulong(self._secret),
-            ctypes.c_ulong(word),
-            ctypes.c_ulong(0),
-            ctypes.c_ulong(0),
-        )
+    def _call(self, word: str) -> None:
+        """Have this thread bear the secret name for a moment."""
+        own = ctypes.create_string_buffer(16)
+        self._prctl(_GET_NAME, own, 0, 0, 0)
+        self._prctl(_SET_NAME, f"{self._secret}{word}".encode(), 0, 0, 0)
+        self._prctl(_SET_NAME, own, 0, 0, 0)
 
-    def _probe(self, word: int) -> str:
-        condition = f"args->option == {_OPTION} && args->arg2 == {self._secret}"
-        return f"tracepoint:syscalls:sys_enter_prctl /{condition} && args->arg3 == {word}/"
+    def _probe(self, word: str) -> str:
+        return f'tracepoint:task:task_rename /args->newcomm == "{self._secret}{word}"/'

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from stackledger.capture.clock import Anchor
 from stackledger.capture.writer import arrow_schema
+from stackledger.manifest import Anchor
 
 _SECTOR_BYTES = 512
 _TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")

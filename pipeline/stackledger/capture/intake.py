@@ -13,8 +13,8 @@ from stackledger.capture.decode import Decoded, Decoder
 from stackledger.capture.derive import derive
 from stackledger.capture.leftovers import rows_of
 from stackledger.capture.lines import Message
-from stackledger.capture.manifest import Loss, ProbeRun
 from stackledger.catalog import Probe
+from stackledger.manifest import Loss, ProbeRun
 
 _DECODE_BYTES = 4 << 20
 _COMPLAINTS = 20

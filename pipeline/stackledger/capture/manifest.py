@@ -1,9 +1,4 @@
-"""capture.json: what was recorded, where, with what, and what was lost.
-
-Written when the recording starts (state "recording") and again at its end
-("complete", or "failed" with the reason). A capture that says "recording" and
-has no live writer was cut off: its parts are whole, its end is missing.
-"""
+"""Writes capture.json, whole or not at all."""
 
 from __future__ import annotations
 
@@ -14,123 +9,8 @@ from pathlib import Path
 
 import msgspec
 
-from stackledger.capture.clock import Anchor
 from stackledger.capture.writer import sync_folder, unwritable
-from stackledger.errors import NoSuchCaptureError, StackledgerError
-
-FILE_NAME = "capture.json"
-
-
-class Machine(msgspec.Struct, kw_only=True):
-    """The host's size and kind."""
-
-    cpus: int
-    memory_bytes: int
-    arch: str
-    cpu_model: str = ""
-
-
-class Disk(msgspec.Struct, kw_only=True):
-    """A whole block device; `dev` is major << 20 | minor, as in block_io."""
-
-    dev: int
-    name: str
-    major: int
-    minor: int
-    size_bytes: int
-    rotational: bool
-    model: str = ""
-
-
-class Listener(msgspec.Struct, kw_only=True):
-    """A listening socket, of any network namespace; a Unix one has a path and no port."""
-
-    family: str  # tcp, tcp6 or unix
-    address: str
-    port: int
-    pid: int  # 0 where the owner could not be found
-    comm: str
-
-
-class Cgroup(msgspec.Struct, kw_only=True):
-    """A cgroup that holds a process; `id` is what bpftrace calls `cgroup`, 0 in version 1."""
-
-    path: str
-    id: int
-
-
-class Topology(msgspec.Struct, kw_only=True):
-    """What was there when the recording started (listeners: or at its end)."""
-
-    listeners: list[Listener] = []
-    disks: list[Disk] = []
-    cgroups: list[Cgroup] = []
-
-
-class ProbeRun(msgspec.Struct, kw_only=True):
-    """One probe's part: `state` is starting, recording, complete or failed."""
-
-    name: str
-    variant: str
-    sha256: str  # of the program as it ran, without control.py's two probes
-    tables: list[str]
-    state: str = "starting"
-    error: str = ""
-    rows: int = 0
-    lost_events: int = 0  # bpftrace's own count; some rows of whichever table
-    skipped_runs: int = 0  # times the kernel did not run one of its programs
-    complaints: list[str] = []
-    undecodable: list[str] = []  # a few samples
-
-
-class Loss(msgspec.Struct, kw_only=True):
-    """One table's ledger of losses, in rows.
-
-    `produced` is the kernel side's own count, None where the probe did not live
-    to tell. lost = produced - received - undecodable where that is known, else
-    what bpftrace reported.
-    """
-
-    table: str
-    produced: int | None
-    received: int
-    lost: int
-    undecodable: int
-
-
-class Command(msgspec.Struct, kw_only=True):
-    """The program that ran meanwhile: `exit_code` None where it was ended by us."""
-
-    argv: list[str]
-    exit_code: int | None = None
-
-
-class Manifest(msgspec.Struct, kw_only=True):
-    """The content of capture.json."""
-
-    schema_version: int
-    id: str
-    name: str
-    state: str  # recording, complete or failed
-    error: str = ""
-    host: str
-    kernel: str
-    boot_id: str
-    machine: Machine
-    stackledger: str
-    bpftrace: str
-    started_ns: int = 0  # when all probes were in place; nanoseconds since the epoch
-    ended_ns: int = 0
-    writer_pid: int = 0
-    options: dict[str, str | int | float | bool | list[str | int] | None]
-    filters: dict[str, list[str]]
-    constants: dict[str, int] = {}
-    clock_offset_ns: int = 0  # boot clock to epoch, as used for every row
-    clock: list[Anchor] = []
-    topology: Topology
-    probes: list[ProbeRun]
-    losses: list[Loss] = []
-    command: Command | None = None
+from stackledger.manifest import FILE_NAME, Manifest
 
 
 def safe_word(text: str) -> str:
@@ -155,19 +35,3 @@ def save(manifest: Manifest, folder: Path) -> None:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise unwritable(folder, failure) from None
-
-
-def load(folder: Path) -> Manifest:
-    """Return a capture's manifest.
-
-    Raises NoSuchCaptureError where there is none, StackledgerError where it is broken.
-    """
-    path = folder / FILE_NAME
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=Manifest)
-    except FileNotFoundError:
-        raise NoSuchCaptureError("not a capture: it has no capture.json", folder) from None
-    except (msgspec.ValidationError, msgspec.DecodeError) as failure:
-        raise StackledgerError("broken capture.json", f"{path}: {failure}") from None
-    except OSError as failure:
-        raise StackledgerError("cannot read the capture", f"{path}: {failure.strerror}") from None

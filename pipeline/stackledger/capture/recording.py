@@ -12,10 +12,10 @@ from stackledger.capture import host, topology
 from stackledger.capture.clock import anchor
 from stackledger.capture.control import Control
 from stackledger.capture.interrupts import Interrupts
-from stackledger.capture.manifest import Manifest
 from stackledger.capture.stream import Stream
 from stackledger.capture.writer import PartWriter
 from stackledger.errors import CannotTraceError
+from stackledger.manifest import Manifest
 
 _TICK_S = 1.0
 _ANCHOR_EVERY_S = 10.0

@@ -40,12 +40,13 @@ from stackledger.capture import topology
 from stackledger.capture.clock import anchor
 from stackledger.capture.control import Control
 from stackledger.capture.interrupts import Interrupts
-from stackledger.capture.manifest import Command, Manifest, safe_word, save
+from stackledger.capture.manifest import safe_word, save
 from stackledger.capture.program import Filters, build
 from stackledger.capture.recording import Progress, Recording
 from stackledger.capture.stream import Stream
 from stackledger.capture.writer import PartWriter, unwritable
 from stackledger.errors import CannotTraceError, StackledgerError, UsageError
+from stackledger.manifest import Command, Manifest
 from stackledger.schema import SCHEMA_VERSION
 
 ABORTED = 130

@@ -13,10 +13,9 @@ from pathlib import Path
 import psutil
 import pyarrow as pa
 
-from stackledger.capture.clock import Anchor
-from stackledger.capture.manifest import Cgroup, Disk, Listener, Machine, Topology
 from stackledger.capture.program import cgroup2_mounts
 from stackledger.capture.writer import arrow_schema
+from stackledger.manifest import Anchor, Cgroup, Disk, Listener, Machine, Topology
 
 _CMDLINE_BYTES = 256
 _LISTEN_STATE = "0A"

@@ -38,7 +38,7 @@ DURATION_S = 8.0
 def live(
     store: Path,
     *,
-    on_progress: Callable[[Progress], None] = lambda progress: None,
+    on_progress: Callable[[Progress], None] = lambda _: None,
     raw_folder: Path | None = None,
 ) -> Outcome:
     """Start nginx → haproxy → application → PostgreSQL, drive it, record it, stop it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -43,7 +44,7 @@ def latency(bins: Sequence[Bin], marks: Sequence[tuple[str, float]]) -> Plot | N
             columns.append((left, right, y.at(one.slow), "bar slow", tip))
     return Plot(
         drawing=charts.bars(columns, "requests by latency, logarithmic", y_labels),
-        x_labels=charts.labels(x, 7, duration),
+        x_labels=charts.labels(x, 7, _round),
         y_labels=y_labels,
         marks=[
             Label(round(100 * x.at(ns), 2), f"{name} {duration(ns)}") for name, ns in marks
@@ -56,9 +57,9 @@ def disk(
 ) -> DiskFigure:
     """Return one disk's charts over the whole capture, a point per `width_ns`."""
     x = Axis(0, max(window_ns, *(point.offset_ns + width_ns for point in points)))
-    seconds = charts.labels(x, 6, lambda ns: duration(ns) if ns else "0 s")
+    seconds = charts.labels(x, 6, lambda ns: _round(ns) if ns else "0 s")
     y = charts.around([v for point in points for v in (point.p50_ns, point.p99_ns)], log=True)
-    y_labels = charts.labels(y, 4, duration)
+    y_labels = charts.labels(y, 4, _round)
 
     def middle(point: DiskPoint) -> float:
         return x.at(point.offset_ns + width_ns / 2)
@@ -97,3 +98,8 @@ def disk(
     )
 
 
+
+
+def _round(ns: float) -> str:
+    """Return a round duration without the figures that say so: "5 ms"."""
+    return re.sub(r"\.0+(?= )", "", duration(ns))

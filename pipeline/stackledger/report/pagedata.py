@@ -17,7 +17,7 @@ SLOWEST = 10
 SPANS_EACH = 14
 ENDPOINTS = 25
 SERVICES = 40
-_PARTS = "cpu runq disk lock sleep queue net downstream other unexplained".split()
+_PARTS = ["cpu", "runq", "disk", "lock", "sleep", "queue", "net", "downstream", "other", "unexplained"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,8 @@ def _sum(
 ) -> None:
     over = f"  {_signed(excess, unit):>11}" if excess else ""
     part = share(value_ns / whole_ns if whole_ns else 0.0)
-    console.print(Text(f"{what:<31}{duration(value_ns, unit):>10}  {part:>6}{over}"), soft_wrap=True)
+    line = f"{what:<31}{duration(value_ns, unit):>10}  {part:>6}{over}"
+    console.print(Text(line), soft_wrap=True)
 
 
 def _share(value_ns: float, band: Band) -> float:
