@@ -126,7 +126,12 @@ TABLES: dict[str, Table] = {
             _C("dev", "int32", "", "kernel dev_t: major << 20 | minor"),
             _C("sector", "int64", "512 bytes", "first sector, -1 for a flush"),
             _C("bytes", "int64", "bytes", "size"),
-            _C("rwbs", "string", "", "R read, W write, F flush, D discard; S sync, A read-ahead, M metadata"),
+            _C(
+                "rwbs",
+                "string",
+                "",
+                "R read, W write, F flush, D discard; S sync, A read-ahead, M metadata",
+            ),
             _ns("queue_ns", "from submission to the device's driver"),
             _ns("device_ns", "in the device"),
             _C("error", "int32", "errno", "0 or a negative errno"),

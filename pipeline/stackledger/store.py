@@ -135,7 +135,7 @@ def _table(connection: duckdb.DuckDBPyConnection, name: str, files: list[str]) -
         typed = ", ".join(f'"{column.name}" {_SQL_TYPES[column.kind]}' for column in columns)
         connection.execute(f'CREATE TABLE "{name}" ({typed})')
     kind = "VIEW" if files else "TABLE"
-    connection.execute(f"COMMENT ON {kind} \"{name}\" IS {_literal(TABLES[name].grain)}")
+    connection.execute(f'COMMENT ON {kind} "{name}" IS {_literal(TABLES[name].grain)}')
     for column in columns:
         text = f"{column.unit} · {column.meaning}" if column.unit else column.meaning
         connection.execute(f'COMMENT ON COLUMN "{name}"."{column.name}" IS {_literal(text)}')

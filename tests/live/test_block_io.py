@@ -78,7 +78,10 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
 
 
 def _record(
-    store: Path, bpftrace: tuple[str, ...] | None, command: list[str], filters: Filters | None = None
+    store: Path,
+    bpftrace: tuple[str, ...] | None,
+    command: list[str],
+    filters: Filters | None = None,
 ) -> Outcome:
     return record(
         Options(
@@ -193,7 +196,9 @@ def test_fsyncs_have_their_submitter_and_no_sector(
 
 def test_a_filter_keeps_others_out(tmp_path: Path, disk: Disk) -> None:
     fio = shlex.join(_fio(disk, rw="randread", bs="4k", number_ios=101))
-    other = shlex.join(["dd", f"if={disk.path}", "of=/dev/null", "bs=4k", "count=53", "iflag=direct"])
+    other = shlex.join(
+        ["dd", f"if={disk.path}", "of=/dev/null", "bs=4k", "count=53", "iflag=direct"]
+    )
     outcome = _record(
         tmp_path, None, ["sh", "-c", f"{fio} && {other}"], Filters(comms=("dd", 'a","x":1}'))
     )

@@ -24,6 +24,7 @@ PARTS = (
     "unexplained_ns",
 )
 
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """One layer and service of a band; all times are means per transaction."""
@@ -131,7 +132,6 @@ def _band(rows: list[dict[str, float]]) -> Band:
         to_ns=int(first["to_ns"]),
         lines=lines,
     )
-
 
 
 def as_rows(attribution: Attribution) -> tuple[list[str], list[tuple[object, ...]]]:

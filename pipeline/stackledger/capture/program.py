@@ -6,6 +6,8 @@ Templates are readable bpftrace:
     // @listen       becomes one `@listen[PORT] = 1;` for every listening port
     // @filter       becomes `if (!(…)) { return; }` for the capture's filters
     __NAME__         becomes an integer; `__FILTERED__` is 1 where a filter is set
+    // @block NAME   begins lines that are left out here, up to `// @end`, and
+    // @use NAME     put in there: bpftrace 0.17 has neither functions nor macros
 
 `// @stopped` is left for control.py.
 """
@@ -24,6 +26,8 @@ _PID_MAX = 1 << 22
 _PLACEHOLDER = re.compile(r"__[A-Z][A-Z0-9_]*__")
 _LISTEN = re.compile(r"^([ \t]*)// @listen$", re.MULTILINE)
 _FILTER = re.compile(r"^([ \t]*)// @filter$", re.MULTILINE)
+_BLOCK = re.compile(r"^// @block ([a-z_]+).*\n((?:.*\n)*?)// @end\n+", re.MULTILINE)
+_USE = re.compile(r"^[ \t]*// @use ([a-z_]+)\n", re.MULTILINE)
 _PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./: ")
 
 
@@ -64,9 +68,21 @@ def build(
         return str(_integer(name, known[name], -(1 << 63), (1 << 64) - 1))
 
     # Constants first: no text that a user chose is looked at again.
-    program = _PLACEHOLDER.sub(constant, template)
+    program = _PLACEHOLDER.sub(constant, unfolded(template))
     program = _LISTEN.sub(listening, program)
     return _FILTER.sub(lambda found: found[1] + statement, program)
+
+
+def unfolded(template: str) -> str:
+    """Return the template with its blocks put in where they are used."""
+    blocks = dict(_BLOCK.findall(template))
+
+    def block(found: re.Match[str]) -> str:
+        if found[1] not in blocks:
+            raise StackledgerError("the probe uses a block that it does not have", found[1])
+        return str(blocks[found[1]])
+
+    return _USE.sub(block, _BLOCK.sub("", template))
 
 
 def literal(text: str) -> str:

@@ -105,9 +105,7 @@ def record(
     try:
         with Interrupts() as interrupts, ExitStack() as opened:
             for probe, program in zip(probes, programs, strict=True):
-                tracer = tracing.Tracer(
-                    bpftrace, probe.path.name, control.wrap(program), settings
-                )
+                tracer = tracing.Tracer(bpftrace, probe.path.name, control.wrap(program), settings)
                 stream = Stream(probe, program, tracer)
                 stream.payload = options.payload
                 if options.raw_folder is not None:

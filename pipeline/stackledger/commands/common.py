@@ -40,9 +40,7 @@ CaptureWords = Annotated[
 ]
 StoreOption = Annotated[
     Path | None,
-    typer.Option(
-        "--store", metavar="DIR", help="Where captures are; default $STACKLEDGER_STORE."
-    ),
+    typer.Option("--store", metavar="DIR", help="Where captures are; default $STACKLEDGER_STORE."),
 ]
 FormatOption = Annotated[
     Format | None, typer.Option("--format", help="Default: table on a terminal, else csv.")

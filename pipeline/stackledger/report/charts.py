@@ -106,7 +106,9 @@ def bars(
         tall = max(height * _HEIGHT, 1.5) if height > 0 else 0.0
         gap = min(1.0, (right - left) * _WIDTH * 0.1)
         shapes.append(
-            Markup('<rect class="{}" x="{}" y="{}" width="{}" height="{}"><title>{}</title></rect>').format(
+            Markup(
+                '<rect class="{}" x="{}" y="{}" width="{}" height="{}"><title>{}</title></rect>'
+            ).format(
                 name,
                 _number(left * _WIDTH),
                 _number(_HEIGHT - tall),

@@ -101,9 +101,7 @@ def view(result: CostResult) -> CostView:
     )
 
 
-def _headline(
-    result: CostResult, shown: list[TransactionCost], number: int, per: str
-) -> str:
+def _headline(result: CostResult, shown: list[TransactionCost], number: int, per: str) -> str:
     if not shown:
         return "No request was seen: the whole bill is idle or unattributed."
     first = shown[0]
@@ -112,7 +110,11 @@ def _headline(
 
 
 def _lines(
-    result: CostResult, row: TransactionCost, groups: list[tuple[str, ...]], number: int, places: int
+    result: CostResult,
+    row: TransactionCost,
+    groups: list[tuple[str, ...]],
+    number: int,
+    places: int,
 ) -> Iterable[CostLine]:
     """Return an endpoint and its layers; what is printed sums along both ways."""
     layers = _by_layer(result.rows, row.endpoint)

@@ -46,9 +46,7 @@ def latency(bins: Sequence[Bin], marks: Sequence[tuple[str, float]]) -> Plot | N
         drawing=charts.bars(columns, "requests by latency, logarithmic", y_labels),
         x_labels=charts.labels(x, 7, _round),
         y_labels=y_labels,
-        marks=[
-            Label(round(100 * x.at(ns), 2), f"{name} {duration(ns)}") for name, ns in marks
-        ],
+        marks=[Label(round(100 * x.at(ns), 2), f"{name} {duration(ns)}") for name, ns in marks],
     )
 
 
@@ -77,8 +75,7 @@ def disk(
             x.at(point.offset_ns + width_ns),
             r.at(rate),
             "bar",
-            f"{duration(point.offset_ns)}: {count(rate)} IOPS, "
-            f"p50 {duration(point.p50_ns)}, p99 {duration(point.p99_ns)}",
+            _tip(point, rate),
         )
         for point, rate in zip(points, rates, strict=True)
     ]
@@ -94,10 +91,17 @@ def disk(
         latency=Plot(
             charts.lines(drawn, f"latency of {shown} over time", y_labels), seconds, y_labels, []
         ),
-        iops=Plot(charts.bars(columns, f"IOPS of {shown} over time", r_labels), seconds, r_labels, []),
+        iops=Plot(
+            charts.bars(columns, f"IOPS of {shown} over time", r_labels), seconds, r_labels, []
+        ),
     )
 
 
+def _tip(point: DiskPoint, rate: float) -> str:
+    return (
+        f"{duration(point.offset_ns)}: {count(rate)} IOPS, "
+        f"p50 {duration(point.p50_ns)}, p99 {duration(point.p99_ns)}"
+    )
 
 
 def _round(ns: float) -> str:

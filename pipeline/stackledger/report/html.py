@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import jinja2
-from markupsafe import Markup
 
-from stackledger.report import costview, diskdata, figures, pagedata
+from stackledger.report import costview, diskdata, figures, pagedata, requestdata
 from stackledger.report.caveats import caveats
 from stackledger.report.format import count, duration, share
 from stackledger.report.ledgerview import ledger
@@ -29,7 +28,8 @@ if TYPE_CHECKING:
 
     from stackledger.analysis.attribution import Attribution
     from stackledger.analysis.costresult import CostResult
-    from stackledger.report.pagedata import EndpointRow, Overview, ServiceRow
+    from stackledger.report.pagedata import Overview
+    from stackledger.report.requestdata import EndpointRow, ServiceRow
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -50,18 +50,17 @@ def render(
     endpoint = attribution.endpoint
     band_ns = (attribution.slow.from_ns, attribution.slow.to_ns)
     marks = pagedata.percentiles(connection, endpoint)
-    endpoints, endpoints_in_all = pagedata.endpoints(connection)
+    endpoints, endpoints_in_all = requestdata.endpoints(connection)
     view = ledger(attribution)
     losses = pagedata.losses(connection)
     page = _environment().get_template("report.html.j2")
     return page.render(
         title=text(title or f"Request ledger of {told.name or told.id or told.host}", 200),
-        style=Markup((_TEMPLATES / "report.css").read_text(encoding="utf-8")),
         parts=PARTS,
         verdict=text(sentence(attribution), 400),
         told=told,
         started=moment(told.started_ts_ns) if told.started_ts_ns else "",
-        facts=_facts(told, attribution),
+        facts=_facts(told),
         caveats=caveats(told, attribution, losses, view.unexplained_share),
         attribution=attribution,
         endpoint=text(endpoint) if endpoint is not None else None,
@@ -73,10 +72,10 @@ def render(
         endpoints=[_endpoint(row, told.window_ns) for row in endpoints],
         endpoints_left_out=endpoints_in_all - len(endpoints),
         slowest=[
-            timeline(one, told.started_ts_ns) for one in pagedata.slowest(connection, endpoint)
+            timeline(one, told.started_ts_ns) for one in requestdata.slowest(connection, endpoint)
         ],
         disks=_disks(connection, told),
-        services=[_service(row, told.window_ns) for row in pagedata.services(connection)],
+        services=[_service(row, told.window_ns) for row in requestdata.services(connection)],
         cost=costview.view(cost) if cost is not None else None,
         losses=losses,
     )
@@ -104,7 +103,7 @@ class Fact:
     more: str = ""
 
 
-def _facts(told: Overview, attribution: Attribution) -> list[Fact]:
+def _facts(told: Overview) -> list[Fact]:
     seconds = told.window_ns / 1e9
     facts = [
         Fact(
@@ -208,7 +207,5 @@ def _disks(connection: duckdb.DuckDBPyConnection, told: Overview) -> list[figure
     for row in diskdata.disks(connection)[: diskdata.DRAWN]:
         points = diskdata.series(connection, row.dev, told.started_ts_ns, width_ns)
         if points:
-            drawn.append(
-                figures.disk(row, points, told.window_ns, width_ns, text(row.name, 40))
-            )
+            drawn.append(figures.disk(row, points, told.window_ns, width_ns, text(row.name, 40)))
     return drawn

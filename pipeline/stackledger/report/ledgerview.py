@@ -65,9 +65,7 @@ class LedgerView:
 def ledger(attribution: Attribution) -> LedgerView:
     """Return the ledger of the slow band beside the median's."""
     slow, median = attribution.slow, attribution.median
-    unit, size = next(
-        ((name, ns) for limit, name, ns in _UNITS if slow.wall_ns < limit), _SECONDS
-    )
+    unit, size = next(((name, ns) for limit, name, ns in _UNITS if slow.wall_ns < limit), _SECONDS)
     grain = size // 10
     slow_lines, median_lines = _by_key(slow), _by_key(median)
     # A service that only the median has is part of the excess: its loss.
@@ -156,9 +154,7 @@ def _by_key(band: Band) -> dict[_Key, Line]:
 
 def _rounded(lines: list[Line | None], grain: int) -> list[list[int]]:
     """Return the parts in grains; what is nothing beside a grain is nothing."""
-    table = [
-        [round(line.parts[part.column]) if line else 0 for part in PARTS] for line in lines
-    ]
+    table = [[round(line.parts[part.column]) if line else 0 for part in PARTS] for line in lines]
     return controlled([[ns if abs(ns) * 50 > grain else 0 for ns in row] for row in table], grain)
 
 

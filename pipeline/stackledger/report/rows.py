@@ -100,9 +100,7 @@ def _blocks(
         console.print(Text(wrapped.replace("\u00a0", " ")), soft_wrap=True)
 
 
-def _widths(
-    heads: Sequence[str], cells: Sequence[Sequence[str]], kept: Sequence[int]
-) -> list[int]:
+def _widths(heads: Sequence[str], cells: Sequence[Sequence[str]], kept: Sequence[int]) -> list[int]:
     return [max(cell_len(heads[at]), *(cell_len(line[at]) for line in cells), 0) for at in kept]
 
 

@@ -11,7 +11,7 @@ from stackledger.report.parts import PARTS
 from stackledger.report.shown import text
 
 if TYPE_CHECKING:
-    from stackledger.report.pagedata import Slow, Span
+    from stackledger.report.requestdata import Slow, Span
 
 _SAID = 3
 
