@@ -33,7 +33,8 @@ def replay(recording: Path, store: Path) -> Path:
     intakes = []
     try:
         for run in manifest.probes:
-            probe = catalog.probe(run.name)
+            name = f"{run.name}.{run.variant}" if run.variant else run.name
+            probe = catalog.probe(name)
             intake = Intake(probe, "")
             intake.run = run
             intake.offset_ns = manifest.clock_offset_ns

@@ -8,12 +8,17 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
 from stackledger.capture import bpftrace as tracing
+from stackledger.capture.manifest import save
 from stackledger.capture.session import Options, Outcome, record
 from stackledger.capture.trial import STACK_BYTES, register_padding
 from stackledger.errors import CannotTraceError
 from stackledger.labs import load, servers
 from stackledger.labs import stack as stacks
+from stackledger.manifest import load as load_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,13 +71,30 @@ def live(
 
 
 def pack(capture: Path, raw_folder: Path, recording: Path) -> None:
-    """Make the recording that `stackledger demo` replays from a capture and its raw lines."""
+    """Make the recording that `stackledger demo` replays from a capture and its raw lines.
+
+    It is shipped: of this host's processes only those that served stay, and of
+    their programs and arguments no folder.
+    """
     shutil.rmtree(recording, ignore_errors=True)
     recording.mkdir(parents=True)
-    shutil.copy2(capture / "capture.json", recording)
-    for table in ("process", "host_cpu", "host_disk", "host_net"):
-        if (capture / table).is_dir():
-            shutil.copytree(capture / table, recording / table)
+    for table in ("host_cpu", "host_disk", "host_net"):
+        shutil.copytree(capture / table, recording / table)
+    served = pq.read_table(capture / "request", columns=["pid"])["pid"].unique()
+    processes = pq.read_table(capture / "process")
+    processes = processes.filter(pc.is_in(processes["pid"], value_set=served))
+    for name in ("exe", "cmdline", "cgroup"):
+        bare = pc.replace_substring_regex(processes[name].cast("string"), r"\S*/", "")
+        processes = processes.set_column(processes.column_names.index(name), name, bare)
+    (recording / "process").mkdir()
+    pq.write_table(processes, recording / "process" / "part-000001.parquet", compression="zstd")
+    told = load_manifest(capture)
+    ports = {one.port for one in told.topology.listeners if one.pid in served.to_pylist()}
+    told.topology.listeners = [one for one in told.topology.listeners if one.port in ports]
+    told.topology.cgroups = []
+    told.host = "demo"
+    told.command = None
+    save(told, recording)
     for lines in sorted(raw_folder.glob("*.jsonl")):
         # No time of packing inside: the same lines give the same bytes.
         with (recording / f"{lines.name}.gz").open("wb") as file:

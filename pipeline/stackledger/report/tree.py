@@ -45,7 +45,7 @@ def show(attribution: Attribution, out: TextIO | None = None) -> None:
         soft_wrap=True,
     )
     medians = {(line.layer, line.service): line.own_ns for line in attribution.median.lines}
-    head = f"{'layer':<12}{'service':<19}{'time':>10}  {'share':>6}  {'over median':>11}"
+    head = f"{'layer':<10}{'service':<21}{'time':>10}  {'share':>6}  {'over median':>11}"
     console.print(Text(head, style="dim"), soft_wrap=True)
     for line in band.lines:
         _line(console, line, band, medians.get((line.layer, line.service), 0.0), unit)
@@ -58,7 +58,7 @@ def show(attribution: Attribution, out: TextIO | None = None) -> None:
 
 
 def _line(console: Console, line: Line, band: Band, median_ns: float, unit: str) -> None:
-    name = f"{printable(line.layer):<12}{_cut(printable(line.service), 18):<19}"
+    name = f"{_cut(printable(line.layer), 9):<10}{_cut(printable(line.service), 20):<21}"
     parts = Text()
     for part, value in sorted(line.parts.items(), key=lambda pair: -pair[1]):
         if value < _LEAST_SHARE * band.wall_ns:
