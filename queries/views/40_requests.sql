@@ -1,6 +1,6 @@
 -- requests   The ledger of every request: exclusive parts that sum to its wall time.
 --
--- Needs: request, connection, process_service, edge, calls
+-- Needs: capture, request, connection, process_service, edge, calls
 
 CREATE OR REPLACE VIEW own_ledger AS
 -- One row per request: the parts of its own process, and what its calls cover.
@@ -28,6 +28,8 @@ WITH waited AS (
   FROM request AS r
   LEFT JOIN waited AS w USING (sock, recv_ts_ns)
   WHERE r.endpoint <> '(terminate)'
+    -- Before that, not every probe was in place.
+    AND r.ts_ns >= (SELECT started_ts_ns FROM capture)
 )
 SELECT
   * EXCLUDE (cpu_ns, runq_ns, disk_ns, lock_ns, sleep_ns, other_ns),
