@@ -86,6 +86,7 @@ class ProbeRun(msgspec.Struct, kw_only=True):
     error: str = ""
     rows: int = 0
     lost_events: int = 0  # bpftrace's own count; some rows of whichever table
+    in_flight: dict[str, int] = {}  # at its end: I/Os under way, by device
     skipped_runs: int = 0  # times the kernel did not run one of its programs
     complaints: list[str] = []
     undecodable: list[str] = []  # a few samples

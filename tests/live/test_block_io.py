@@ -71,7 +71,7 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
         ["losetup", "--find", "--show", str(file)], check=True, capture_output=True, text=True
     ).stdout.strip()
     try:
-        number = os.stat(path).st_rdev
+        number = Path(path).stat().st_rdev
         yield Disk(path, Path(path).name, os.major(number) << 20 | os.minor(number))
     finally:
         subprocess.run(["losetup", "--detach", path], check=True)
@@ -161,7 +161,7 @@ def test_a_prime_number_of_reads_and_writes(
     assert len(_kind(mine, "R")) == READS
     assert set(mine["bytes"].to_pylist()) == {4096}
     assert pc.min(mine["queue_ns"]).as_py() >= 0
-    assert 0 < pc.min(mine["device_ns"]).as_py()
+    assert pc.min(mine["device_ns"]).as_py() > 0
     assert pc.max(mine["device_ns"]).as_py() < 10**10
     assert set(mine["error"].to_pylist()) == {0}
     assert rows["ts_ns"].to_pylist() == sorted(rows["ts_ns"].to_pylist())

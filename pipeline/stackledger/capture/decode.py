@@ -99,6 +99,10 @@ class Decoder:
             return
         if b"\\" in chunk:
             chunk = protect(chunk)
+        if b"\\u" in chunk and b'"lost_events"' in chunk and not self._hexadecimal:
+            # What came first decides how the count is to be read.
+            self._slow((unprotect(line) for line in chunk.split(b"\n")), out, parts)
+            return
         lines = pc.split_pattern(pa.array([chunk], pa.binary()), pattern=b"\n").values
         for form in self._forms:
             mask = pc.starts_with(lines, pattern=form.prefix)

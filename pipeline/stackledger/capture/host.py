@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,6 +69,18 @@ def difference(before: Reading, after: Reading, offset_ns: int) -> dict[str, pa.
         for table, values in rows.items()
         if values
     }
+
+
+def in_flight() -> dict[int, int]:
+    """Return how many I/Os are under way now, for every disk that has any."""
+    found = {}
+    for disk in Path("/sys/block").iterdir():
+        with suppress(OSError, ValueError):
+            count = sum(int(word) for word in (disk / "inflight").read_text().split())
+            major, _, minor = (disk / "dev").read_text().strip().partition(":")
+            if count:
+                found[int(major) << 20 | int(minor)] = count
+    return found
 
 
 def _less(after: _Counters, before: _Counters, keep: tuple[str, ...] = ()) -> _Counters:

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from stackledger.capture.decode import Decoded, Decoder
 from stackledger.capture.derive import derive
-from stackledger.capture.leftovers import rows_of
+from stackledger.capture.leftovers import Left, rows_of
 from stackledger.capture.lines import Message
 from stackledger.catalog import Probe
 from stackledger.manifest import Loss, ProbeRun
@@ -74,6 +74,10 @@ class Intake:
         if self.run.state != "failed":
             self.run.state, self.run.error = "failed", why
 
+    def in_flight(self) -> dict[int, int]:
+        """Return how many I/Os were under way at the end, by device."""
+        return {int(dev): count for dev, count in self.run.in_flight.items()}
+
     def losses(self) -> list[Loss]:
         """Return the account of each table."""
         unknown = self._undecodable.get("", 0)
@@ -124,7 +128,8 @@ class Intake:
             self.run.complaints.append(f"{message.kind}: {message.data}"[:300])
 
     def _left_over(self) -> Iterator[tuple[str, pa.Table]]:
-        rows = rows_of(self._stem, self._maps, self._stopped_ns, self._ended_ns)
+        left = Left(self._maps, self._stopped_ns, self._ended_ns, self.in_flight())
+        rows = rows_of(self._stem, left)
         self._maps.clear()
         for table, values in rows.items():
             if values:

@@ -5,15 +5,13 @@ stuck ones are the interesting ones. Their parts so far are what the probe had
 charged, and what had gone on since: a thread that was waiting still waits, one
 that was running still runs.
 
-block_io.tracepoint: the I/Os whose completion the kernel did not show.
+block_io: the I/Os whose completion the kernel did not show.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from stackledger.capture.escapes import buffer_text
@@ -28,6 +26,16 @@ _CPU, _RUNNABLE, _OTHER = 0, 1, 5  # positions in @time; the classes of @off are
 
 
 @dataclass(frozen=True, slots=True)
+class Left:
+    """What a probe's bpftrace printed at its end: maps, and when it stopped and ended."""
+
+    maps: Maps
+    stopped_ns: int
+    ended_ns: int
+    in_flight: Mapping[int, int]  # I/Os under way then, by device
+
+
+@dataclass(frozen=True, slots=True)
 class _Open:
     """A request that has not ended, or was answered and not followed by another."""
 
@@ -39,20 +47,20 @@ class _Open:
     answer_queue: int
 
 
-def rows_of(probe: str, maps: Maps, stopped_ns: int, ended_ns: int) -> Rows:
+def rows_of(probe: str, left: Left) -> Rows:
     """Return the rows that a probe (by its file's stem) left in its maps, as it `Emits:` them.
 
     Empty where the probe could not tell when it ended: what its maps hold is not
     of one moment then.
     """
     read = _READERS.get(probe)
-    return read(maps, stopped_ns, ended_ns) if read and ended_ns else {}
+    return read(left) if read and left.ended_ns else {}
 
 
-def _request_ledger(maps: Maps, _stopped_ns: int, ended_ns: int) -> Rows:
-    table = _Tables(maps)
-    requests = _open_requests(table, ended_ns)
-    return {"request": _requests(table, requests), "call": _calls(table, requests, ended_ns)}
+def _request_ledger(left: Left) -> Rows:
+    table = _Tables(left.maps)
+    requests = _open_requests(table, left.ended_ns)
+    return {"request": _requests(table, requests), "call": _calls(table, requests, left.ended_ns)}
 
 
 def _pairs(maps: Maps, name: str) -> Iterator[tuple[tuple[int, int], list[int]]]:
@@ -169,17 +177,17 @@ def _calls(table: _Tables, requests: dict[int, _Open], ended_ns: int) -> list[li
     return rows
 
 
-def _block_io(maps: Maps, stopped_ns: int, ended_ns: int) -> Rows:
+def _block_io(left: Left) -> Rows:
     """Return the I/Os whose completion the kernel skipped: issued, and not in flight now."""
-    table = _Tables(maps)
+    table = _Tables(left.maps)
     rows: list[list[Value]] = []
     issued: dict[int, list[tuple[int, int, int, int]]] = {}
-    for key, (at, sectors, code) in _pairs(maps, "@issue"):
-        if at < stopped_ns:
+    for key, (at, sectors, code) in _pairs(left.maps, "@issue"):
+        if at < left.stopped_ns:
             dev, sector = key
             issued.setdefault(dev, []).append((at, sector, sectors, code))
     for dev, ios in issued.items():
-        skipped = sorted(ios)[: max(0, len(ios) - _in_flight(dev))]
+        skipped = sorted(ios)[: max(0, len(ios) - left.in_flight.get(dev, 0))]
         for at, sector, sectors, code in skipped:
             rows.append(_skipped(at, dev, sector, sectors * _SECTOR_BYTES, "RWD"[code]))
     for begun, ended, kind in (
@@ -188,23 +196,33 @@ def _block_io(maps: Maps, stopped_ns: int, ended_ns: int) -> Rows:
     ):
         for dev, (count,) in table.items(begun).items():
             missing = count - table.row(ended, dev, 1)[0]
-            rows.extend(_skipped(stopped_ns, dev, -1, 0, kind) for _ in range(missing))
+            rows.extend(_skipped(left.stopped_ns, dev, -1, 0, kind) for _ in range(missing))
     return {"block_io": rows}
 
 
-def _skipped(at: int, dev: int, sector: int, size: int, kind: str) -> list[Value]:
+def _block_io_requests(left: Left) -> Rows:
+    """The same for requests known by their address: a flush is one of them."""
+    issued: dict[int, list[tuple[int, int, int, int]]] = {}
+    for at, sector, size, dev, flags in _Tables(left.maps).items("@issue").values():
+        if at < left.stopped_ns:
+            issued.setdefault(dev, []).append((at, sector, size, flags))
+    return {
+        "block_io": [
+            _skipped(at, dev, sector, size, flags)
+            for dev, ios in issued.items()
+            for at, sector, size, flags in sorted(ios)[
+                : max(0, len(ios) - left.in_flight.get(dev, 0))
+            ]
+        ]
+    }
+
+
+def _skipped(at: int, dev: int, sector: int, size: int, kind: str | int) -> list[Value]:
     return [at, -1, -1, "", dev, sector, size, kind, -1, -1, 0]
 
 
-def _in_flight(dev: int) -> int:
-    """Return how many I/Os the kernel says are under way on a disk."""
-    with suppress(OSError):
-        path = Path(f"/sys/dev/block/{dev >> 20}:{dev & 0xFFFFF}/inflight")
-        return sum(int(word) for word in path.read_text(encoding="ascii").split())
-    return 0
-
-
-_READERS: dict[str, Callable[[Maps, int, int], Rows]] = {
+_READERS: dict[str, Callable[[Left], Rows]] = {
     "request_ledger": _request_ledger,
     "block_io.tracepoint": _block_io,
+    "block_io.rawtracepoint": _block_io_requests,
 }

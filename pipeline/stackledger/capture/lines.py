@@ -69,6 +69,8 @@ def read_line(line: bytes, *, hexadecimal: bool = False) -> Row | Message | None
         printed = _PRINTED_ROW.match(data)
         if printed:
             return Row(printed[1], printed[2].split("\t"))
+    if kind == "value":
+        return None
     if kind in ("lost_events", "attached_probes"):
         counts = [value for value in data.values() if isinstance(value, int)]
         return Message(kind, counts[0]) if counts else None

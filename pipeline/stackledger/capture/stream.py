@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import BinaryIO
 
 from stackledger.capture.bpftrace import Tracer
+from stackledger.capture.host import in_flight
 from stackledger.capture.intake import Intake
 from stackledger.catalog import Probe
 
@@ -17,6 +18,11 @@ class Stream(Intake):
         self.tracer = tracer
         self.copy: BinaryIO | None = None  # where its raw lines are kept too
         self._errors_open = True
+
+    def in_flight(self) -> dict[int, int]:
+        """Ask the kernel, and note it for who replays this capture's lines."""
+        self.run.in_flight = {str(dev): count for dev, count in in_flight().items()}
+        return super().in_flight()
 
     def drain(self) -> None:
         """Take in what both pipes hold, up to a bound."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 from stackledger import diagnostics
@@ -16,7 +15,7 @@ class Narrator:
     """One line that is written over on a terminal; elsewhere a line per phase."""
 
     def __init__(self) -> None:
-        self._live = sys.stderr.isatty()
+        self._live = diagnostics.on_terminal()
         self._phase = ""
 
     def tell(self, progress: Progress) -> None:
@@ -31,8 +30,7 @@ class Narrator:
 
     def end(self) -> None:
         """Leave the line as it is."""
-        if self._live:
-            diagnostics.over("")
+        diagnostics.over("")
 
     def _line(self, progress: Progress) -> str:
         if progress.phase == "attaching":

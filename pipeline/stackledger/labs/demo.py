@@ -79,7 +79,9 @@ def pack(capture: Path, raw_folder: Path, recording: Path) -> None:
     shutil.rmtree(recording, ignore_errors=True)
     recording.mkdir(parents=True)
     for table in ("host_cpu", "host_disk", "host_net"):
-        shutil.copytree(capture / table, recording / table)
+        (recording / table).mkdir()
+        parts = pq.read_table(capture / table)
+        pq.write_table(parts, recording / table / "part-000001.parquet", compression="zstd")
     served = pq.read_table(capture / "request", columns=["pid"])["pid"].unique()
     processes = pq.read_table(capture / "process")
     processes = processes.filter(pc.is_in(processes["pid"], value_set=served))
@@ -93,6 +95,7 @@ def pack(capture: Path, raw_folder: Path, recording: Path) -> None:
     told.topology.listeners = [one for one in told.topology.listeners if one.port in ports]
     told.topology.cgroups = []
     told.host = "demo"
+    told.boot_id = ""
     told.command = None
     save(told, recording)
     for lines in sorted(raw_folder.glob("*.jsonl")):

@@ -97,10 +97,12 @@ def _ledger(told: Overview, attribution: Attribution, unexplained_share: float) 
             )
         )
     if told.still_open:
+        one = told.still_open == 1
         found.append(
             Caveat(
-                f"{count(told.still_open)} requests had no answer when the capture or their"
-                " connection ended; they are among the slowest below, not in the percentiles.",
+                f"{count(told.still_open)} {'request' if one else 'requests'} had no answer when"
+                " the capture or the connection ended: among the slowest below, but not in the"
+                " percentiles.",
                 False,
             )
         )

@@ -31,7 +31,7 @@ _LIGHT, _DARK = "#ffffff", "#10141a"
 
 PARTS = (
     Part("cpu", "#3c5896", _LIGHT, "on a CPU, working for this request"),
-    Part("runq", "#52cdf5", _DARK, "ready to run, waiting for a CPU"),
+    Part("runq", "#52d6ff", _DARK, "ready to run, waiting for a CPU"),
     Part(
         "disk",
         "#cc3915",

@@ -49,9 +49,7 @@ def oklab(rgb: list[float]) -> tuple[float, float, float]:
 
 
 def contrast(one: str, other: str) -> float:
-    light = [
-        0.2126 * r + 0.7152 * g + 0.0722 * b for r, g, b in (linear(one), linear(other))
-    ]
+    light = [0.2126 * r + 0.7152 * g + 0.0722 * b for r, g, b in (linear(one), linear(other))]
     return (max(light) + 0.05) / (min(light) + 0.05)
 
 
@@ -60,7 +58,10 @@ def test_solid_colours_are_far_apart(sight: str) -> None:
     solid = [part for part in PARTS if part.pattern == "solid"]
     seen = {
         part.key: oklab(
-            [sum(k * x for k, x in zip(row, linear(part.colour), strict=True)) for row in SIGHT[sight]]
+            [
+                sum(k * x for k, x in zip(row, linear(part.colour), strict=True))
+                for row in SIGHT[sight]
+            ]
         )
         for part in solid
     }

@@ -22,7 +22,7 @@ _STRINGS = (
 _COMMENTS = r"--[^\x04]*|/\*.*?(?:\*/|$)"
 _WORD = r"[A-Za-z_][A-Za-z0-9_$]*"
 _PARAMETER = r"\$[0-9]+"
-_NUMBER = r"\.?[0-9][A-Za-z0-9_.]*"
+_NUMBER = r"\.?[0-9](?:[eE][-+][0-9]|[A-Za-z0-9_.])*"
 _KEPT = rf"{_QUOTED}|{_WORD}|{_PARAMETER}"
 
 _STEPS = (
