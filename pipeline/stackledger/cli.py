@@ -18,6 +18,7 @@ from typer.core import TyperGroup
 
 from stackledger import __version__, diagnostics
 from stackledger.errors import StackledgerError, UsageError, nearest
+from stackledger.sqlerrors import explain, is_duckdb
 from stackledger.usage import usage_error
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         try:
             code = _run(words)
-            sys.stdout.flush()
+            _flush_stdout()
         except BrokenPipeError as gone:
             raise _ReaderGoneError from gone
     except _ReaderGoneError:
@@ -164,6 +165,16 @@ def _run(words: list[str]) -> int:
     return result if isinstance(result, int) else 0
 
 
+def _flush_stdout() -> None:
+    try:
+        sys.stdout.flush()
+    except OSError as failure:
+        if isinstance(failure, BrokenPipeError):
+            raise
+        _silence_stdout()
+        raise StackledgerError("cannot write to standard output", failure.strerror) from failure
+
+
 def _take_debug(words: list[str]) -> tuple[list[str], bool]:
     """Split `--debug` off, wherever it stands before a `--`."""
     end = words.index("--") if "--" in words else len(words)
@@ -179,6 +190,10 @@ def _explain(failure: Exception, words: Sequence[str]) -> StackledgerError:
         return usage_error(failure, _command(words))
     if isinstance(failure, typer.Abort):
         return StackledgerError("aborted")
+    if is_duckdb(failure):
+        return explain(failure)
+    if isinstance(failure, OSError) and failure.strerror:
+        return StackledgerError(failure.strerror.lower(), failure.filename)
     return StackledgerError(
         f"unexpected {type(failure).__name__}",
         failure if str(failure) else None,

@@ -38,7 +38,7 @@ def note(text: str) -> None:
 
 def over(text: str) -> None:
     """Write one line over the last one: progress on a terminal; "" leaves it and goes on."""
-    global _line_open
+    global _line_open  # noqa: PLW0603 - there is one terminal
     if text:
         width = shutil.get_terminal_size().columns - 1
         print(f"\r\x1b[K{printable(text)[:width]}", end="", file=sys.stderr, flush=True)

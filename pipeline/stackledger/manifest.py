@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from stackledger.errors import NoSuchCaptureError, StackledgerError
+from stackledger.schema import SCHEMA_VERSION
 
 FILE_NAME = "capture.json"
 
@@ -142,14 +143,27 @@ class Manifest(msgspec.Struct, kw_only=True):
     command: Command | None = None
 
 
+class _Version(msgspec.Struct):
+    schema_version: int
+
+
 def load(folder: Path) -> Manifest:
     """Return a capture's manifest.
 
-    Raises NoSuchCaptureError where there is none, StackledgerError where it is broken.
+    Raises NoSuchCaptureError where there is none, StackledgerError where it is
+    broken or of a later schema.
     """
     path = folder / FILE_NAME
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Manifest)
+        content = path.read_bytes()
+        version = msgspec.json.decode(content, type=_Version).schema_version
+        if version > SCHEMA_VERSION:
+            raise StackledgerError(
+                "the capture was written by a newer stackledger",
+                f"{path}: schema {version}, this one reads {SCHEMA_VERSION}",
+                hint="upgrade: pip install -U stackledger",
+            )
+        return msgspec.json.decode(content, type=Manifest)
     except FileNotFoundError:
         raise NoSuchCaptureError("not a capture: it has no capture.json", folder) from None
     except (msgspec.ValidationError, msgspec.DecodeError) as failure:

@@ -6,17 +6,20 @@ Parquet files are read in place.
 
 from __future__ import annotations
 
-import csv
+import glob
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stackledger import manifest as manifests
+from stackledger import sqlerrors
+from stackledger.diagnostics import warning
 from stackledger.errors import NoSuchCaptureError, StackledgerError, UsageError, nearest
+from stackledger.layers import rules as layer_rules
 from stackledger.manifest import Manifest
 from stackledger.resources import folder as resource_folder
-from stackledger.schema import SCHEMA_VERSION, TABLES
+from stackledger.schema import TABLES
 
 if TYPE_CHECKING:
     import duckdb
@@ -31,7 +34,6 @@ _SQL_TYPES = {
     "string": "VARCHAR",
     "binary": "BLOB",
 }
-LAYER_FIELDS = ("program", "service", "container", "port")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +48,32 @@ class Capture:
         return sorted(str(part) for part in (self.folder / table).glob("part-*.parquet"))
 
     @property
-    def incomplete(self) -> bool:
-        """True where the writer ended without finishing, or is still at work."""
-        return self.manifest.state != "complete"
+    def being_written(self) -> bool:
+        """True while the program that records it is alive, on this host."""
+        told = self.manifest
+        if told.state != "recording" or not told.writer_pid or not told.clock:
+            return False
+        try:
+            boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+            stat = Path(f"/proc/{told.writer_pid}/stat").read_bytes()
+        except OSError:
+            return False
+        # A process's number is given out again: its start tells the two apart.
+        start_ticks = int(stat[stat.rindex(b")") :].split()[20])
+        started_ns = start_ticks * 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+        return boot == told.boot_id and started_ns <= told.clock[0].boottime_ns
+
+    @property
+    def condition(self) -> str:
+        """What there is to say about a capture that is not whole, empty where it is."""
+        told = self.manifest
+        if self.being_written:
+            return "it is still being written: these are the rows so far"
+        if told.state == "recording":
+            return "its recording was cut off: what was written until then is whole"
+        if told.state == "failed":
+            return f"its recording failed: {told.error or 'no reason is known'}"
+        return ""
 
 
 def default_store() -> Path:
@@ -60,12 +85,33 @@ def default_store() -> Path:
 
 
 def captures(store: Path) -> list[Capture]:
-    """Return every capture of the store, oldest first; an absent store holds none."""
-    found = [
-        Capture(path.parent, manifests.load(path.parent))
-        for path in store.glob("dt=*/host=*/capture=*/capture.json")
-    ]
+    """Return every capture of the store, oldest first; an absent store holds none.
+
+    One that cannot be read is left out, and said: it must not hide the others.
+    """
+    found = []
+    for path in _manifests(store):
+        try:
+            found.append(Capture(path.parent, manifests.load(path.parent)))
+        except StackledgerError as failure:
+            warning(f"left out: {failure}")
     return sorted(found, key=lambda capture: (capture.manifest.started_ns, capture.manifest.id))
+
+
+def _manifests(store: Path) -> list[Path]:
+    try:
+        entries = list(store.iterdir())
+    except FileNotFoundError:
+        return []
+    except NotADirectoryError:
+        raise UsageError("the store is not a folder", store) from None
+    except OSError as failure:
+        hint = "captures made as root are root's: sudo, or chmod a+rX"
+        raise StackledgerError(
+            "cannot read the store", f"{store}: {failure.strerror}", hint=hint
+        ) from None
+    days = sorted(path for path in entries if path.name.startswith("dt="))
+    return [path for day in days for path in sorted(day.glob("host=*/capture=*/capture.json"))]
 
 
 def find(word: str, store: Path) -> Capture:
@@ -73,32 +119,27 @@ def find(word: str, store: Path) -> Capture:
 
     A name that several captures bear means the newest. Raises NoSuchCaptureError.
     """
-    path = Path(word)
-    if (path / manifests.FILE_NAME).is_file():
-        return _readable(Capture(path, manifests.load(path)))
+    for folder in (Path(word), *store.glob(f"dt=*/host=*/capture={glob.escape(word)}")):
+        # Neither an empty word nor a word of the store's own may mean ".".
+        if word and (folder / manifests.FILE_NAME).is_file():
+            return Capture(folder, manifests.load(folder))
     known = captures(store)
+    if not known:
+        raise NoSuchCaptureError(
+            "the store holds no capture",
+            store,
+            hint="sudo stackledger capture records one; --store DIR names another store",
+        )
     matches = [one for one in known if word in (one.manifest.id, one.manifest.name)]
     if word == "last":
         matches = known
     if matches:
-        return _readable(matches[-1])
+        return matches[-1]
     names = [name for one in known for name in (one.manifest.id, one.manifest.name) if name]
-    hint = nearest(word, [*names, "last"]) or (
-        f"the store {store} holds {len(known)} captures: stackledger captures"
-        if known
-        else f"the store {store} is empty: stackledger capture"
+    hint = nearest(word, [*names, "last"])
+    raise NoSuchCaptureError(
+        "no such capture", word, hint=hint or f"stackledger captures lists what {store} holds"
     )
-    raise NoSuchCaptureError("no such capture", word, hint=hint)
-
-
-def _readable(capture: Capture) -> Capture:
-    if capture.manifest.schema_version > SCHEMA_VERSION:
-        raise StackledgerError(
-            "the capture was written by a newer stackledger",
-            f"schema {capture.manifest.schema_version}, this one reads {SCHEMA_VERSION}",
-            hint="upgrade: pip install -U stackledger",
-        )
-    return capture
 
 
 def connect(capture: Capture, *, layers: Path | None = None) -> duckdb.DuckDBPyConnection:
@@ -113,7 +154,10 @@ def connect(capture: Capture, *, layers: Path | None = None) -> duckdb.DuckDBPyC
     connection.execute("SET enable_progress_bar = false")
     _facts(connection, capture)
     for table in TABLES.values():
-        _table(connection, table.name, capture.files(table.name))
+        try:
+            _table(connection, table.name, capture.files(table.name))
+        except duckdb.Error as failure:
+            raise sqlerrors.explain(failure) from None
     _layer_rules(connection, layers)
     for path in sorted((resource_folder("queries") / "views").glob("*.sql")):
         connection.execute(path.read_text(encoding="utf-8"))
@@ -190,31 +234,7 @@ def _layer_rules(connection: duckdb.DuckDBPyConnection, own: Path | None) -> Non
     connection.execute(
         "CREATE TABLE layer_rule (priority INTEGER, field VARCHAR, pattern VARCHAR, layer VARCHAR)"
     )
-    rules = [*(_rules(own) if own else []), *_rules(resource_folder("queries") / "layers.csv")]
     connection.executemany(
         "INSERT INTO layer_rule VALUES ($1, $2, $3, $4)",
-        [[number, *rule] for number, rule in enumerate(rules)],
+        [[number, *rule] for number, rule in enumerate(layer_rules(own))],
     )
-
-
-def _rules(path: Path) -> list[tuple[str, str, str]]:
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
-            if reader.fieldnames != ["field", "pattern", "layer"]:
-                raise UsageError(
-                    "layer rules need the columns field,pattern,layer",
-                    path,
-                    hint="see queries/layers.csv",
-                )
-            rows = [(row["field"], row["pattern"], row["layer"]) for row in reader]
-    except (OSError, UnicodeDecodeError) as failure:
-        raise UsageError("cannot read the layer rules", f"{path}: {failure}") from None
-    for number, (field, pattern, layer) in enumerate(rows, start=2):
-        if field not in LAYER_FIELDS or not pattern or not layer:
-            raise UsageError(
-                "layer rule not understood",
-                f"{path}:{number}: {field},{pattern},{layer}",
-                hint=f"field is one of {', '.join(LAYER_FIELDS)}",
-            )
-    return rows

@@ -33,13 +33,13 @@ CREATE OR REPLACE VIEW edge AS
 -- after the answer to the connection's previous call and before the answer to
 -- its own: both clocks are read after the bytes moved, so nothing can overtake.
 WITH served AS (
-  SELECT r.sock, r.recv_ts_ns, r.ts_ns, r.ts_ns + r.wall_ns AS end_ts_ns, f.flow
+  SELECT r.sock, r.recv_ts_ns, r.wall_ns, r.ts_ns + r.wall_ns AS end_ts_ns, f.flow
   FROM request AS r
   JOIN flow AS f USING (sock, conn_ts_ns)
   WHERE f.flow IN (SELECT flow FROM flow WHERE NOT accepted)
 ), called AS (
   SELECT c.sock, c.ts_ns, c.ts_ns + c.wall_ns AS end_ts_ns, f.flow,
-    c.inherited, f.family, c.complete
+    c.inherited, f.family
   FROM call AS c
   JOIN flow AS f USING (sock, conn_ts_ns)
 )
@@ -48,6 +48,7 @@ SELECT
   c.ts_ns AS call_ts_ns,
   s.sock AS request_sock,
   s.recv_ts_ns AS request_recv_ts_ns,
+  s.wall_ns AS request_wall_ns,
   CASE
     WHEN c.inherited THEN 'inherited'
     WHEN c.family = 1 THEN 'exact'
@@ -72,5 +73,6 @@ COMMENT ON COLUMN edge.call_ts_ns IS 'ns · start of the call; with call_sock, i
 COMMENT ON COLUMN edge.request_sock IS 'server-side socket of the request';
 COMMENT ON COLUMN edge.request_recv_ts_ns IS
   'ns · first receive of the request; with request_sock, its name';
+COMMENT ON COLUMN edge.request_wall_ns IS 'ns · wall time of the request';
 COMMENT ON COLUMN edge.grade IS
   'exact: Unix socket''s peer; matched: four-tuple and time; inherited: and the caller came by a wake-up';

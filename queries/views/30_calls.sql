@@ -6,32 +6,37 @@ CREATE OR REPLACE VIEW calls AS
 -- One row per call that a request made.
 WITH callee AS (
   SELECT
-    e.call_sock,
-    e.call_ts_ns,
-    sum(r.wall_ns)::BIGINT AS callee_wall_ns,
-    min(e.grade) AS grade
-  FROM edge AS e
-  JOIN request AS r
-    ON r.sock = e.request_sock AND r.recv_ts_ns = e.request_recv_ts_ns
-  GROUP BY ALL
-), placed AS (
+    call_sock,
+    call_ts_ns,
+    sum(request_wall_ns)::BIGINT AS callee_wall_ns,
+    min(grade) AS grade
+  FROM edge
+  GROUP BY call_sock, call_ts_ns
+), several AS (
+  SELECT owner_sock, owner_recv_ts_ns
+  FROM call
+  GROUP BY owner_sock, owner_recv_ts_ns
+  HAVING count(*) > 1
+), later AS (
   -- Time that several calls cover counts for the one that finishes last.
   SELECT
-    *,
-    ts_ns + wall_ns AS end_ts_ns,
+    sock,
+    ts_ns,
     min(ts_ns) OVER (
       PARTITION BY owner_sock, owner_recv_ts_ns
       ORDER BY ts_ns + wall_ns DESC, ts_ns DESC, sock
       ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
     ) AS later_ts_ns
   FROM call
+  JOIN several USING (owner_sock, owner_recv_ts_ns)
 ), alone AS (
   SELECT
-    *,
-    greatest(0, least(end_ts_ns, coalesce(later_ts_ns, end_ts_ns)) - ts_ns)
+    c.*,
+    greatest(0, least(c.wall_ns, coalesce(l.later_ts_ns - c.ts_ns, c.wall_ns)))
       AS alone_ns,
-    greatest(0, wall_ns - busy_ns - answer_queue_ns) AS idle_ns
-  FROM placed
+    greatest(0, c.wall_ns - c.busy_ns - c.answer_queue_ns) AS idle_ns
+  FROM call AS c
+  LEFT JOIN later AS l USING (sock, ts_ns)
 )
 SELECT
   a.sock,

@@ -2,88 +2,95 @@
 --
 -- Needs: capture, request, connection, process_service, edge, calls
 
-CREATE OR REPLACE VIEW own_ledger AS
--- One row per request: the parts of its own process, and what its calls cover.
+CREATE OR REPLACE VIEW owner AS
+-- One row per request that made calls: what it waited for, and how that fits.
 WITH waited AS (
   SELECT
     owner_sock AS sock,
     owner_recv_ts_ns AS recv_ts_ns,
-    sum(wait_ns) AS wait_ns,
-    sum(least(coalesce(callee_wall_ns, wait_ns), wait_ns)) AS callee_ns,
-    count(*) FILTER (WHERE grade = 'inherited') AS inherited
+    sum(wait_ns)::BIGINT AS wait_ns,
+    sum(least(coalesce(callee_wall_ns, wait_ns), wait_ns))::BIGINT AS callee_ns
   FROM calls
-  GROUP BY ALL
-), measured AS (
+  GROUP BY owner_sock, owner_recv_ts_ns
+), scaled AS (
   SELECT
-    r.*,
-    r.recv_ts_ns - r.ts_ns AS unread_ns,
-    r.covered_ns - r.answer_queue_ns AS waited_ns,
-    w.wait_ns,
-    w.callee_ns,
-    coalesce(w.inherited, 0) AS inherited,
-    -- Threads that work side by side measure more than the wall time.
-    least(1.0, r.wall_ns / nullif(
-      (r.recv_ts_ns - r.ts_ns + r.cpu_ns + r.runq_ns + r.disk_ns + r.lock_ns
-       + r.sleep_ns + r.other_ns + r.covered_ns)::DOUBLE, 0)) AS fit
-  FROM request AS r
-  LEFT JOIN waited AS w USING (sock, recv_ts_ns)
+    w.*,
+    -- What was waited for, spread over the calls that were waited for; threads
+    -- that work side by side measure more than the wall time.
+    coalesce(
+      (r.covered_ns - r.answer_queue_ns) / nullif(w.wait_ns, 0)::DOUBLE
+        * least(1, r.wall_ns / nullif(
+          r.recv_ts_ns - r.ts_ns + r.cpu_ns + r.runq_ns + r.disk_ns + r.lock_ns
+            + r.sleep_ns + r.other_ns + r.covered_ns, 0)::DOUBLE),
+      0) AS wait_scale
+  FROM waited AS w
+  JOIN request AS r USING (sock, recv_ts_ns)
   WHERE r.endpoint <> '(terminate)'
-    -- Before that, not every probe was in place.
     AND r.ts_ns >= (SELECT started_ts_ns FROM capture)
 )
 SELECT
-  * EXCLUDE (cpu_ns, runq_ns, disk_ns, lock_ns, sleep_ns, other_ns),
-  cpu_ns + after_cpu_ns AS cpu_spent_ns,
-  (cpu_ns * fit)::BIGINT AS cpu_ns,
-  (runq_ns * fit)::BIGINT AS runq_ns,
-  (disk_ns * fit)::BIGINT AS disk_ns,
-  (lock_ns * fit)::BIGINT AS lock_ns,
-  (sleep_ns * fit)::BIGINT AS sleep_ns,
-  (other_ns * fit)::BIGINT AS other_ns,
-  ((unread_ns + answer_queue_ns) * fit)::BIGINT AS queue_ns,
-  -- What was waited for, spread over the calls that were waited for.
-  coalesce(fit * waited_ns / nullif(wait_ns, 0), 0)::DOUBLE AS wait_scale,
-  coalesce(fit * waited_ns * callee_ns / nullif(wait_ns, 0), 0)::BIGINT
-    AS downstream_ns,
-  coalesce(fit * waited_ns * (wait_ns - callee_ns) / nullif(wait_ns, 0), 0)::BIGINT
-    AS net_ns
-FROM measured;
+  sock,
+  recv_ts_ns,
+  wait_scale,
+  (wait_scale * callee_ns)::BIGINT AS downstream_ns,
+  (wait_scale * (wait_ns - callee_ns))::BIGINT AS net_ns
+FROM scaled;
+
+CREATE OR REPLACE VIEW parent AS
+-- One row per request that a traced request called.
+SELECT
+  e.request_sock AS sock,
+  e.request_recv_ts_ns AS recv_ts_ns,
+  c.owner_sock AS parent_sock,
+  c.owner_recv_ts_ns AS parent_recv_ts_ns,
+  -- The share of it that its caller waited for and had nothing else to show for.
+  coalesce(
+    o.wait_scale * least(1.0, c.wait_ns / nullif(c.callee_wall_ns, 0)::DOUBLE),
+    1.0
+  ) AS waited_share,
+  e.grade
+FROM edge AS e
+JOIN calls AS c ON c.sock = e.call_sock AND c.ts_ns = e.call_ts_ns
+JOIN owner AS o
+  ON o.sock = c.owner_sock AND o.recv_ts_ns = c.owner_recv_ts_ns;
 
 CREATE OR REPLACE VIEW requests AS
 -- One row per request.
-WITH named AS (
+WITH measured AS (
   SELECT
-    o.*,
-    e.call_sock,
-    e.call_ts_ns,
-    p.sock AS parent_sock,
-    p.recv_ts_ns AS parent_recv_ts_ns,
-    -- The share of this request that its caller waited for and had nothing
-    -- else to show for; a request without caller counts whole.
-    coalesce(
-      p.wait_scale * least(1.0, c.wait_ns / nullif(c.callee_wall_ns, 0)::DOUBLE),
-      1.0
-    ) AS waited_share,
-    coalesce(e.grade, 'root') AS grade
-  FROM own_ledger AS o
-  LEFT JOIN edge AS e
-    ON e.request_sock = o.sock AND e.request_recv_ts_ns = o.recv_ts_ns
-  LEFT JOIN calls AS c ON c.sock = e.call_sock AND c.ts_ns = e.call_ts_ns
-  LEFT JOIN own_ledger AS p
-    ON p.sock = c.owner_sock AND p.recv_ts_ns = c.owner_recv_ts_ns
+    *,
+    least(1, wall_ns / nullif(
+      recv_ts_ns - ts_ns + cpu_ns + runq_ns + disk_ns + lock_ns + sleep_ns
+        + other_ns + covered_ns, 0)::DOUBLE) AS fit
+  FROM request
+  WHERE endpoint <> '(terminate)'
+    -- Before that, not every probe was in place.
+    AND ts_ns >= (SELECT started_ts_ns FROM capture)
+), fitted AS (
+  SELECT
+    * EXCLUDE (cpu_ns, runq_ns, disk_ns, lock_ns, sleep_ns, other_ns),
+    cpu_ns + after_cpu_ns AS cpu_spent_ns,
+    (cpu_ns * fit)::BIGINT AS cpu_ns,
+    (runq_ns * fit)::BIGINT AS runq_ns,
+    (disk_ns * fit)::BIGINT AS disk_ns,
+    (lock_ns * fit)::BIGINT AS lock_ns,
+    (sleep_ns * fit)::BIGINT AS sleep_ns,
+    (other_ns * fit)::BIGINT AS other_ns,
+    ((recv_ts_ns - ts_ns + answer_queue_ns) * fit)::BIGINT AS queue_ns
+  FROM measured
 )
 SELECT
   n.sock,
   n.recv_ts_ns,
   n.ts_ns,
-  n.parent_sock,
-  n.parent_recv_ts_ns,
+  p.parent_sock,
+  p.parent_recv_ts_ns,
   n.pid,
   n.tid,
   s.service,
   CASE
     WHEN s.layer <> 'proxy' THEN s.layer
-    WHEN n.parent_sock IS NULL THEN 'gateway'
+    WHEN p.parent_sock IS NULL THEN 'gateway'
     ELSE 'sidecar'
   END AS layer,
   CASE
@@ -99,14 +106,14 @@ SELECT
   n.lock_ns,
   n.sleep_ns,
   n.queue_ns,
-  n.net_ns,
-  n.downstream_ns,
+  coalesce(o.net_ns, 0) AS net_ns,
+  coalesce(o.downstream_ns, 0) AS downstream_ns,
   n.other_ns,
   n.wall_ns - n.cpu_ns - n.runq_ns - n.disk_ns - n.lock_ns - n.sleep_ns
-    - n.queue_ns - n.net_ns - n.downstream_ns - n.other_ns AS unexplained_ns,
+    - n.queue_ns - coalesce(o.net_ns, 0) - coalesce(o.downstream_ns, 0)
+    - n.other_ns AS unexplained_ns,
   n.cpu_spent_ns,
-  n.waited_share,
-  n.wait_scale,
+  coalesce(p.waited_share, 1) AS waited_share,
   n.other_syscall,
   n.calls,
   n.handovers,
@@ -114,9 +121,11 @@ SELECT
   n.send_bytes,
   n.status,
   n.error,
-  n.grade,
+  coalesce(p.grade, 'root') AS grade,
   n.complete
-FROM named AS n
+FROM fitted AS n
+LEFT JOIN owner AS o USING (sock, recv_ts_ns)
+LEFT JOIN parent AS p USING (sock, recv_ts_ns)
 LEFT JOIN process_service AS s USING (pid);
 
 CREATE OR REPLACE VIEW untraced AS
@@ -137,7 +146,7 @@ SELECT
   c.send_bytes,
   c.recv_bytes
 FROM calls AS c
-JOIN own_ledger AS o
+JOIN owner AS o
   ON o.sock = c.owner_sock AND o.recv_ts_ns = c.owner_recv_ts_ns
 WHERE c.grade = 'untraced';
 
@@ -151,7 +160,20 @@ COMMENT ON COLUMN untraced.endpoint IS 'normalised request line or statement';
 COMMENT ON COLUMN untraced.wait_ns IS 'ns · waited for it, whole';
 COMMENT ON COLUMN untraced.send_bytes IS 'bytes · sent';
 COMMENT ON COLUMN untraced.recv_bytes IS 'bytes · received';
-COMMENT ON VIEW own_ledger IS 'one row per request, before it is placed in a tree';
+COMMENT ON VIEW owner IS 'one row per request that made calls';
+COMMENT ON COLUMN owner.sock IS 'server-side socket';
+COMMENT ON COLUMN owner.recv_ts_ns IS 'ns · first receive; with sock, the request';
+COMMENT ON COLUMN owner.wait_scale IS
+  '0..1 · share of calls.wait_ns that fits into the wall time';
+COMMENT ON COLUMN owner.downstream_ns IS 'ns · in calls, accounted for at the other end';
+COMMENT ON COLUMN owner.net_ns IS 'ns · calls less the requests they became';
+COMMENT ON VIEW parent IS 'one row per request that a traced request called';
+COMMENT ON COLUMN parent.sock IS 'server-side socket';
+COMMENT ON COLUMN parent.recv_ts_ns IS 'ns · first receive; with sock, the request';
+COMMENT ON COLUMN parent.parent_sock IS 'server-side socket of the calling request';
+COMMENT ON COLUMN parent.parent_recv_ts_ns IS 'ns · first receive of the calling request';
+COMMENT ON COLUMN parent.waited_share IS '0..1 · share of it that its caller waited for';
+COMMENT ON COLUMN parent.grade IS 'how the caller was found: exact, matched, inherited';
 COMMENT ON VIEW requests IS 'one row per request; its parts sum to wall_ns exactly';
 COMMENT ON COLUMN requests.sock IS 'server-side socket';
 COMMENT ON COLUMN requests.recv_ts_ns IS 'ns · first receive; with sock, its name';
@@ -179,8 +201,6 @@ COMMENT ON COLUMN requests.unexplained_ns IS 'ns · what is left';
 COMMENT ON COLUMN requests.cpu_spent_ns IS
   'ns · CPU time of all its threads, after the answer too';
 COMMENT ON COLUMN requests.waited_share IS '0..1 · share of it that its caller waited for';
-COMMENT ON COLUMN requests.wait_scale IS
-  '0..1 · share of calls.wait_ns that fits into the wall time';
 COMMENT ON COLUMN requests.other_syscall IS 'system call of the last other wait, -1 for none';
 COMMENT ON COLUMN requests.calls IS 'calls · made by it';
 COMMENT ON COLUMN requests.handovers IS 'events · moves to another thread';

@@ -3,18 +3,54 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from stackledger.labs import node_stack, stack
+from stackledger import store
+from stackledger.analysis.assembly import assemble
+from stackledger.capture import bpftrace
+from stackledger.capture.session import Options, Outcome, record
+from stackledger.capture.trial import STACK_BYTES, register_padding
+from stackledger.labs import load, node_stack, servers, stack
 from stackledger.labs.programs import missing_programs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    import duckdb
+
+# Another bpftrace instead of the host's, e.g. "chroot /somewhere bpftrace".
+OTHER_BPFTRACE = tuple(shlex.split(os.environ.get("STACKLEDGER_OTHER_BPFTRACE", "")))
+
+# Requests of one lab: those below a root that came to one of its ports. Other
+# stacks may run on this host at the same time.
+_MINE = """
+CREATE OR REPLACE TEMP TABLE mine AS
+SELECT
+  q.*,
+  root.endpoint AS root_endpoint,
+  t.depth,
+  t.critical_share,
+  f.server_port,
+  least(q.cpu_ns, q.runq_ns, q.disk_ns, q.lock_ns, q.sleep_ns, q.queue_ns, q.net_ns,
+    q.downstream_ns, q.other_ns, q.unexplained_ns) AS smallest_ns,
+  q.cpu_ns + q.runq_ns + q.disk_ns + q.lock_ns + q.sleep_ns + q.queue_ns + q.net_ns
+    + q.downstream_ns + q.other_ns + q.unexplained_ns AS sum_ns
+FROM tree AS t
+JOIN requests AS q USING (sock, recv_ts_ns)
+JOIN requests AS root ON root.sock = t.root_sock AND root.recv_ts_ns = t.root_recv_ts_ns
+JOIN request AS r ON r.sock = q.sock AND r.recv_ts_ns = q.recv_ts_ns
+JOIN flow AS f ON f.sock = r.sock AND f.conn_ts_ns = r.conn_ts_ns
+JOIN request AS first ON first.sock = root.sock AND first.recv_ts_ns = root.recv_ts_ns
+JOIN flow AS front ON front.sock = first.sock AND front.conn_ts_ns = first.conn_ts_ns
+WHERE front.server_port IN (SELECT unnest($ports))
+"""
 
 REQUIRED = os.environ.get("STACKLEDGER_LIVE") == "required"
 
@@ -80,3 +116,65 @@ def ground() -> Iterator[Ground]:
     folder.chmod(0o711)
     yield Ground(folder)
     shutil.rmtree(folder)
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """An assembled capture, with `mine`: the requests of the lab; and each load's result."""
+
+    outcome: Outcome
+    sql: duckdb.DuckDBPyConnection
+    loads: Mapping[str, load.LoadResult]
+
+    def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        """Return the rows of a query with $1, $2 …"""
+        return self.sql.execute(query, list(values)).fetchall()
+
+    def one(self, query: str, *values: object) -> tuple[Any, ...]:
+        """Return the only row of a query."""
+        (row,) = self.rows(query, *values)
+        return row
+
+
+@pytest.fixture(scope="session")
+def recorder(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Recorded]:
+    """Give a function that records while it runs commands one after another.
+
+    `commands`: name to argv; what a command named like a load prints is its result.
+    `ports`: where the lab's transactions arrive. Other options go to `Options`.
+    """
+    program = OTHER_BPFTRACE or None
+    padding = register_padding(bpftrace.find(program))
+    assert padding is not None, "this kernel keeps the registers elsewhere"
+    home = tmp_path_factory.mktemp("captures")
+
+    def recorded(
+        commands: Mapping[str, Sequence[str]], ports: Sequence[int], **options: Any
+    ) -> Recorded:
+        folder = Path(tempfile.mkdtemp(dir=home))
+        # The load must not queue for the CPUs that it measures.
+        script = "\n".join(
+            f"chrt -f 10 {shlex.join(argv)} > {shlex.quote(str(folder / name))}"
+            for name, argv in commands.items()
+        )
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in servers.module_path().items():
+                patch.setenv(name, value)
+            outcome = record(
+                Options(
+                    store=folder,
+                    command=("sh", "-euc", script),
+                    constants={"STACK": STACK_BYTES - padding},
+                    bpftrace=program,
+                    **options,
+                )
+            )
+        assert outcome.exit_code == 0, outcome.manifest.error
+        sql = store.connect(store.find("last", folder))
+        assemble(sql)
+        sql.execute(_MINE, {"ports": list(ports)})
+        said = {name: (folder / name).read_text() for name in commands}
+        loads = {name: load.parse(text) for name, text in said.items() if '"endpoints"' in text}
+        return Recorded(outcome, sql, loads)
+
+    return recorded

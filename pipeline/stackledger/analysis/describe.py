@@ -17,9 +17,7 @@ Rows = tuple[list[str], list[tuple[Any, ...]]]
 def facts(capture: Capture) -> list[tuple[str, Any]]:
     """Return name and value of what identifies a capture."""
     told = capture.manifest
-    state = told.state if not told.error else f"{told.state}: {told.error}"
-    if told.state == "recording":
-        state = "incomplete: still being written, or its writer was killed"
+    state = f"incomplete: {capture.condition}" if capture.condition else told.state
     return [
         ("capture", told.id),
         ("name", told.name or "–"),

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from stackledger import sqlerrors
 from stackledger.catalog import Query, queries
-from stackledger.errors import StackledgerError, UsageError, nearest
+from stackledger.errors import UsageError, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     import duckdb
 
 _PARAM = re.compile(r"([a-z_]+) (VARCHAR|BIGINT|DOUBLE) = (\S+) \(([^()]*)\)")
-_ASSEMBLED = re.compile(r"\b(requests|calls|edge|tree|untraced)\b")
+_KINDS = {"BIGINT": "a whole number, 0 or more", "DOUBLE": "a number"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +52,6 @@ def get(name: str) -> Query:
     return known[name]
 
 
-def needs_assembly(sql: str) -> bool:
-    """Tell whether the text reads a relation that `assemble` makes."""
-    return _ASSEMBLED.search(sql) is not None
-
-
 def run(
     connection: duckdb.DuckDBPyConnection, name: str, given: Mapping[str, object] | None = None
 ) -> Result:
@@ -79,38 +76,49 @@ def run(
 def execute(
     connection: duckdb.DuckDBPyConnection, sql: str, values: Mapping[str, object] | None = None
 ) -> Result:
-    """Return the rows of one SQL text; an SQL error becomes one line with its position."""
+    """Return the rows of one SQL text, of its last statement where it has several.
+
+    An SQL error becomes one line with its position. Of two columns of one name
+    the second gets a number.
+    """
     import duckdb
 
     try:
+        if not duckdb.extract_statements(sql):
+            raise UsageError("no SQL statement given", hint="stackledger sql --help")
         cursor = connection.execute(sql, dict(values) if values else None)
-        columns = [column[0] for column in cursor.description or ()]
+        columns = _distinct(column[0] for column in cursor.description or ())
         return Result(columns, cursor.fetchall() if columns else [])
     except duckdb.Error as failure:
-        raise StackledgerError("SQL", _one_line(str(failure))) from None
+        raise sqlerrors.explain(failure) from None
+
+
+def _distinct(names: Iterable[str]) -> list[str]:
+    found: list[str] = []
+    for name in names:
+        number, distinct = 1, name
+        while distinct in found:
+            number += 1
+            distinct = f"{name}_{number}"
+        found.append(distinct)
+    return found
 
 
 def _value(query: str, param: Param, word: object) -> object:
     if word is None or word == "NULL":
         return None
+    wanted = _KINDS.get(param.kind)
     try:
         if param.kind == "BIGINT":
-            return int(str(word))
-        if param.kind == "DOUBLE":
-            return float(str(word))
+            number = int(str(word))
+            if 0 <= number < 1 << 63:
+                return number
+        elif param.kind == "DOUBLE":
+            real = float(str(word))
+            if math.isfinite(real):
+                return real
+        else:
+            return str(word)
     except ValueError:
-        raise UsageError(
-            f"{query}: {param.name} must be a {param.kind}", word, hint=param.meaning
-        ) from None
-    return str(word)
-
-
-def _one_line(message: str) -> str:
-    """Return DuckDB's message as one line: what, and the line and column."""
-    head = message.partition("\n\n")[0].replace("\n", " ").strip()
-    place = re.search(r"LINE (\d+): (.*)\n( *)\^", message)
-    if not place:
-        return head
-    number, text, indent = place.groups()
-    column = len(indent) - len(f"LINE {number}: ") + 1
-    return f"{head} (line {number}, column {column}: {text.strip()[:60]})"
+        pass
+    raise UsageError(f"{query}: {param.name} is not {wanted}", word, hint=param.meaning)

@@ -144,7 +144,16 @@ class Tracer:
         lines = [line.strip() for line in self.stderr.decode("utf-8", "replace").splitlines()]
         lines = [line for line in lines if line and "RLIMIT_MEMLOCK" not in line]  # harmless
         errors = [line for line in lines if re.search("ERROR|FATAL|BUG|error:", line)]
-        return (errors or lines or [f"bpftrace ended with {self.process.poll()}"])[0][:300]
+        return (errors or lines or [self._end()])[0][:300]
+
+    def _end(self) -> str:
+        try:
+            code = self.process.wait(1)
+        except subprocess.TimeoutExpired:
+            return "bpftrace closed its output"
+        if code < 0:
+            return f"bpftrace was ended by {signal.Signals(-code).name}"
+        return f"bpftrace ended with exit code {code}"
 
     def ended(self) -> int | None:
         """Return its exit code, None while it runs."""

@@ -39,6 +39,9 @@ def derive(table: str, raw: pa.Table, offset_ns: int, *, payload: bool = False) 
         columns["rwbs"] = blockio.rwbs(columns.pop("cmd_flags"))
     if "blk_status" in columns:
         columns["error"] = blockio.errno(columns.pop("blk_status"))
+    if "other_syscall" in columns:
+        # The probe prints its number and one more, for a map holds 0 where nothing was put.
+        columns["other_syscall"] = pc.subtract(columns["other_syscall"], 1)
     if "remote_port" in columns:
         columns["remote_port"] = _host_order(columns["remote_port"])
     if "first" in columns:

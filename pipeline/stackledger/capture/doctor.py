@@ -14,7 +14,7 @@ from stackledger import catalog
 from stackledger.capture import program, trial
 from stackledger.capture.bpftrace import find
 from stackledger.capture.preconditions import Finding, State, host_findings, newer_kernel, obstacle
-from stackledger.errors import StackledgerError
+from stackledger.errors import CannotTraceError, StackledgerError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +39,11 @@ def examine_host() -> Host:
     if obstacle(findings) is not None:
         return Host(tuple(findings))
     bpftrace = find()
-    padding = trial.register_padding(bpftrace)
+    try:
+        padding = trial.register_padding(bpftrace)
+    except CannotTraceError as failure:
+        told = Finding("registers", "unavailable", failure.what, failure.value or "")
+        return Host((*findings, told), bpftrace)
     return Host((*findings, _registers(padding)), bpftrace, padding)
 
 

@@ -23,6 +23,8 @@ Rows = dict[str, list[list[Value]]]
 _SECTOR_BYTES = 512
 _PARTS = 6  # cpu, runq, disk, lock, sleep, other
 _CPU, _RUNNABLE, _OTHER = 0, 1, 5  # positions in @time; the classes of @off are the same
+_WAITS_FOR_MANY = 8  # a class of @off that counts as other
+_UNCONFIRMED = 0  # a grade of @thread
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +115,17 @@ def _open_requests(table: _Tables, ended_ns: int) -> dict[int, _Open]:
         parts = table.row("@time", sock, _PARTS)
         if end == 0:
             # Still under way: what @state holds is settled at its answer only.
-            for tid, (context, request, since, _) in threads.items():
-                if context == sock and request == received:
-                    _go_on(parts, away.get(tid), since, ended_ns)
+            reader = table.row("@req", sock, 2)[1] & 0xFFFF_FFFF
+            for tid, (context, request, since, grade) in threads.items():
+                if context != sock or request != received:
+                    continue
+                if grade == _UNCONFIRMED:
+                    # Its own thread may well answer it; one that inherited it never did.
+                    if tid != reader:
+                        continue
+                    so_far = table.row("@time", tid, _PARTS)
+                    parts = [one + more for one, more in zip(parts, so_far, strict=True)]
+                _go_on(parts, away.get(tid), since, ended_ns)
             settled = _covered(table.row("@cover", sock, 5), sum(parts), ended_ns)
         found[sock] = _Open(received, end or ended_ns, end != 0, parts, *settled)
     return found
@@ -131,10 +141,15 @@ def _covered(cover: list[int], busy: int, ended_ns: int) -> list[int]:
 
 def _go_on(parts: list[int], away: list[int] | None, since: int, ended_ns: int) -> None:
     """Add what a request's thread has been doing since it was last charged."""
-    if away is None:
+    left, kind = away[:2] if away else (0, 0)
+    if left < since:
         parts[_CPU] += max(0, ended_ns - since)
-    elif _RUNNABLE <= away[1] <= _OTHER:
-        parts[away[1]] += max(0, ended_ns - away[0])
+        return
+    parts[_CPU] += left - since
+    if kind == _WAITS_FOR_MANY:
+        kind = _OTHER
+    if _RUNNABLE <= kind <= _OTHER:
+        parts[kind] += max(0, ended_ns - left)
 
 
 def _requests(table: _Tables, requests: dict[int, _Open]) -> list[list[Value]]:

@@ -66,6 +66,18 @@ def obstacle(findings: Sequence[Finding]) -> Finding | None:
     return next(failed, None)
 
 
+def require() -> None:
+    """Raise CannotTraceError where the host lacks something; mounts tracefs where it may."""
+    for finding in (_privileges(), _btf(), _tracefs(), _lockdown()):
+        if finding.state == "unavailable":
+            raise CannotTraceError(
+                "this host cannot trace",
+                f"{finding.name}: {finding.found}, {finding.why}",
+                hint=finding.remedy.replace("doctor", "capture …") or "stackledger doctor",
+            )
+    find()
+
+
 def _kernel(release: str) -> Finding:
     found = re.match(r"(\d+)\.(\d+)", release)
     if found and tuple(map(int, found.groups())) < SOCKET_TRACEPOINTS_SINCE:

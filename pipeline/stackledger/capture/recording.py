@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from stackledger import diagnostics
 from stackledger.capture import host, topology
 from stackledger.capture.clock import anchor
 from stackledger.capture.control import Control
@@ -60,13 +61,13 @@ class Recording:
         self._selector = selectors.DefaultSelector()
         self._known_processes: set[tuple[int, int]] = set()
         self._started = time.monotonic()
+        self._begun = anchor()
         for stream in streams:
             self._selector.register(stream.tracer.out, selectors.EVENT_READ, stream)
-        first = anchor()
-        manifest.clock.append(first)
-        manifest.clock_offset_ns = first.offset_ns
+        manifest.clock.append(self._begun)
+        manifest.clock_offset_ns = self._begun.offset_ns
         for stream in streams:
-            stream.offset_ns = first.offset_ns
+            stream.offset_ns = self._begun.offset_ns
 
     def attach(self, limit_s: float) -> bool:
         """Wait until every probe is in place; False when a signal came before.
@@ -101,13 +102,16 @@ class Recording:
             stream.run.state = "recording"
         return True
 
+    def begin(self) -> None:
+        """Note that the recording starts now."""
+        self._started = time.monotonic()
+        self._begun = anchor()
+        self.manifest.started_ns = self._begun.realtime_ns
+
     def run(self, duration_s: float | None, command: subprocess.Popen[bytes] | None) -> None:
         """Record until the time is over, the command has ended, a signal comes, or all failed."""
-        self._started = time.monotonic()
-        clock = anchor()
-        self.manifest.started_ns = clock.realtime_ns
         self._processes()
-        before = host.read(clock)
+        before = host.read(self._begun)
         self._report("recording")
         next_tick = self._started + _TICK_S
         next_anchor = self._started + _ANCHOR_EVERY_S
@@ -119,6 +123,7 @@ class Recording:
             if command is not None and command.poll() is not None:
                 break
             self._pump(min(0.1, max(0.0, next_tick - now)))
+            self._notice_ends()
             if now >= next_tick:
                 before = self._tick(before)
                 next_tick += _TICK_S
@@ -131,18 +136,25 @@ class Recording:
         self._tick(before)
         self._processes()
 
+    def _notice_ends(self) -> None:
+        """Note, and say at once, that a probe's bpftrace has ended by itself."""
+        for stream in self._streams:
+            if not stream.open and not stream.run.error:
+                stream.fail(stream.tracer.complaint())
+                others = (
+                    "the others go on" if any(one.open for one in self._streams) else "the last"
+                )
+                diagnostics.warning(f"{stream.run.name} ended: {stream.run.error}; {others}")
+
     def stop(self, grace_s: float) -> bool:
         """End every bpftrace and take in its last rows; False on a second signal."""
-        for stream in self._streams:
-            if not stream.open:
-                stream.fail(stream.tracer.complaint())
-        already = max(1, self._interrupts.count)
-        self._quiesce(grace_s, already)
+        self._notice_ends()
+        self._quiesce(grace_s)
         for stream in self._streams:
             stream.run.skipped_runs = stream.tracer.skipped()
             stream.tracer.interrupt()
-        self._take_last(grace_s, already)
-        if self._interrupts.count > already:
+        self._take_last(grace_s)
+        if self._interrupts.count > 1:
             return False
         for stream in self._streams:
             if stream.open:
@@ -153,9 +165,9 @@ class Recording:
         self._report("finishing")
         return True
 
-    def _take_last(self, grace_s: float, already: int) -> None:
+    def _take_last(self, grace_s: float) -> None:
         begun = quiet_since = time.monotonic()
-        while any(stream.open for stream in self._streams) and self._interrupts.count <= already:
+        while any(stream.open for stream in self._streams) and self._interrupts.count <= 1:
             if self._pump(0.1):
                 quiet_since = time.monotonic()
             self._decode()
@@ -164,11 +176,11 @@ class Recording:
                 return
         self._decode()
 
-    def _quiesce(self, grace_s: float, already: int) -> None:
+    def _quiesce(self, grace_s: float) -> None:
         """Have the programs stop printing, and take in what they printed before."""
         begun = time.monotonic()
         asked = quiet = 0.0
-        while any(stream.open for stream in self._streams) and self._interrupts.count <= already:
+        while any(stream.open for stream in self._streams) and self._interrupts.count <= 1:
             now = time.monotonic()
             waiting = [one for one in self._streams if one.open and not one.stopped]
             if waiting and now - asked > _ASK_AGAIN_S:

@@ -34,7 +34,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from stackledger import catalog
+from stackledger import catalog, diagnostics
 from stackledger.capture import bpftrace as tracing
 from stackledger.capture import topology
 from stackledger.capture.clock import anchor
@@ -85,8 +85,7 @@ def record(
     options: Options, on_progress: Callable[[Progress], None] = lambda _progress: None
 ) -> Outcome:
     """Record one capture; see the module's docstring."""
-    if options.command and shutil.which(options.command[0]) is None:
-        raise UsageError("no such command", options.command[0])
+    check(options)
     bpftrace = tracing.find(options.bpftrace)
     probes = [catalog.probe(name, bpftrace.version) for name in dict.fromkeys(options.probes)]
     manifest = _manifest(options, bpftrace)
@@ -116,7 +115,6 @@ def record(
             recording = Recording(streams, writer, manifest, control, interrupts, on_progress)
             if not recording.attach(options.attach_limit_s):
                 return _abandoned(folder, manifest, writer, streams)
-            save(manifest, folder)
             return _run(options, recording, folder, writer, streams)
     except BaseException as failure:
         _kill(streams)
@@ -128,7 +126,17 @@ def record(
             _finish(manifest, "failed", str(failure) or type(failure).__name__)
             with suppress(StackledgerError):
                 save(manifest, folder)
+            diagnostics.note(f"what was recorded until then: {folder}")
         raise
+
+
+def check(options: Options) -> None:
+    """Raise UsageError where the options cannot be meant, whatever the host can do."""
+    if options.command and shutil.which(options.command[0]) is None:
+        raise UsageError("no such command", options.command[0])
+    for name in options.probes:
+        catalog.probe(name)
+    build("", filters=options.filters)
 
 
 def _run(
@@ -141,6 +149,8 @@ def _run(
     manifest = recording.manifest
     command = _start(options.command, manifest)
     try:
+        recording.begin()
+        save(manifest, folder)
         recording.run(options.duration_s, command)
     finally:
         if command is not None and manifest.command is not None:

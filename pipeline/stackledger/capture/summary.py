@@ -58,5 +58,7 @@ def summary(outcome: Outcome) -> list[str]:
             f" {loss.lost:,} lost, {loss.undecodable:,} undecodable"
         )
     lines += [f"  {run.name}: {run.error}" for run in told.probes if run.error]
-    lines.append(f"next: stackledger attribute {told.name or told.id}")
+    tables = {table for run in told.probes for table in run.tables}
+    follow = "attribute" if "request" in tables else "query biosnoop"
+    lines.append(f"next: stackledger {follow} {told.name or told.id}")
     return lines

@@ -17,6 +17,7 @@ from stackledger.capture import program
 from stackledger.capture.bpftrace import Tracer, environment
 from stackledger.capture.control import Control
 from stackledger.capture.lines import Message, Row, read_line
+from stackledger.errors import CannotTraceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,20 +61,30 @@ def register_padding(bpftrace: Bpftrace) -> int | None:
     The user's registers are `struct pt_regs` at the top of the kernel stack
     (16 KiB on x86-64), less this padding. Compares `orig_ax` there with the
     system call that `raw_syscalls:sys_enter` reports for a thread of our own,
-    and believes a padding that is right every time.
+    and believes a padding that is right every time. Raises CannotTraceError
+    where bpftrace does not run that program.
     """
     if platform.machine() != "x86_64":
         return None
     # A name instead of a pid: it means the same in every pid namespace.
     name = f"sl-{secrets.token_hex(4)}"
     rows: list[list[int]] = []
+    deadline = time.monotonic() + ATTACH_LIMIT_S
     with _calling_thread(name), _running(bpftrace, "registers", _registers_program(name)) as tracer:
-        for said in _lines(tracer, time.monotonic() + ATTACH_LIMIT_S):
+        for said in _lines(tracer, deadline):
             if isinstance(said, Row) and said.table == "registers":
                 rows.append([int(value) for value in said.values])
             if len(rows) == _ROWS_WANTED:
-                break
-    return agreed_padding(rows)
+                return agreed_padding(rows)
+        if time.monotonic() >= deadline:
+            raise CannotTraceError(
+                "bpftrace did not attach a small program in time",
+                f"{ATTACH_LIMIT_S:g} s",
+                hint="the host may be overloaded: try again, or stackledger doctor",
+            )
+        raise CannotTraceError(
+            "bpftrace cannot run a small program", tracer.complaint(), hint="stackledger doctor"
+        )
 
 
 def agreed_padding(rows: list[list[int]]) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,6 +21,7 @@ PROFILES = {
     "ledger": ("request_ledger", "block_io"),
     "io": ("block_io",),
 }
+_RESERVED = ("all", "last")
 _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -52,45 +54,50 @@ def capture(
         bool, typer.Option("--payload", help="Keep the first bytes of requests: may hold secrets.")
     ] = False,
     max_loss: Annotated[
-        float, typer.Option("--max-loss", help="Exit 5 where a larger share of rows was lost.")
+        float,
+        typer.Option(
+            "--max-loss",
+            metavar="SHARE",
+            min=0,
+            max=1,
+            help="Exit 5 where a larger share of rows was lost, 0 to 1.",
+        ),
     ] = 0.01,
+    attach_limit: Annotated[
+        str,
+        typer.Option("--attach-limit", metavar="TIME", help="How long probes may take to attach."),
+    ] = "60s",
 ) -> None:
     """Record until the time is over, COMMAND has ended, or Ctrl-C; print the capture's path.
 
     Needs root. Nothing is instrumented or restarted. A second Ctrl-C ends it at once.
     """
-    from stackledger.capture import bpftrace as tracing
+    from stackledger.capture.preconditions import require
     from stackledger.capture.program import Filters
-    from stackledger.capture.session import Options, record
+    from stackledger.capture.session import Options, check, record
     from stackledger.capture.summary import Narrator, summary
-    from stackledger.capture.trial import STACK_BYTES, register_padding
 
     if profile not in PROFILES:
         hint = nearest(profile, PROFILES) or f"there are: {', '.join(PROFILES)}"
         raise UsageError("no such profile", profile, hint=hint)
-    probes = tuple(probe or PROFILES[profile])
-    constants = {}
-    if "request_ledger" in probes:
-        padding = register_padding(tracing.find())
-        if padding is None:
-            raise CannotTraceError(
-                "this kernel keeps a thread's registers where the ledger does not find them",
-                hint="stackledger capture --profile io records the disks; stackledger doctor",
-            )
-        constants["STACK"] = STACK_BYTES - padding
+    options = Options(
+        store=chosen_store(store),
+        name=_name(name),
+        probes=tuple(probe or PROFILES[profile]),
+        duration_s=None if duration is None else seconds(duration),
+        command=tuple(command or ()),
+        filters=Filters(tuple(pid or ()), tuple(comm or ()), tuple(cgroup or ())),
+        payload=payload,
+        attach_limit_s=seconds(attach_limit),
+    )
+    check(options)
+    require()
+    for number in options.filters.pids:
+        if not Path(f"/proc/{number}").exists():
+            diagnostics.warning(f"no process has the number {number}")
     narrator = Narrator()
     outcome = record(
-        Options(
-            store=chosen_store(store),
-            name=_name(name),
-            probes=probes,
-            duration_s=None if duration is None else seconds(duration),
-            command=tuple(command or ()),
-            filters=Filters(tuple(pid or ()), tuple(comm or ()), tuple(cgroup or ())),
-            constants=constants,
-            payload=payload,
-        ),
-        on_progress=narrator.tell,
+        replace(options, constants=_constants(options.probes)), on_progress=narrator.tell
     )
     narrator.end()
     for line in summary(outcome):
@@ -102,17 +109,35 @@ def capture(
         raise typer.Exit(outcome.exit_code)
 
 
+def _constants(probes: tuple[str, ...]) -> dict[str, int]:
+    """Return what the ledger has to know about this kernel."""
+    from stackledger.capture.bpftrace import find
+    from stackledger.capture.trial import STACK_BYTES, register_padding
+
+    if "request_ledger" not in probes:
+        return {}
+    padding = register_padding(find())
+    if padding is None:
+        raise CannotTraceError(
+            "this kernel keeps a thread's registers where the ledger does not find them",
+            hint="stackledger capture --profile io records the disks; stackledger doctor",
+        )
+    return {"STACK": STACK_BYTES - padding}
+
+
 def seconds(text: str) -> float:
     """Return "30s", "500ms", "2m", "1h" or "30" in seconds."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h)?", text.strip())
     if not found or float(found[1]) <= 0:
-        raise UsageError("a time is written like 30s, 500ms, 2m or 1h", text)
+        raise UsageError("not a time", text, hint="it is written like 30s, 500ms, 2m or 1h")
     return float(found[1]) * _UNITS_S[found[2] or "s"]
 
 
 def _name(name: str) -> str:
     if len(name) > 64 or not re.fullmatch(r"[\w.@:+-]*", name):
         raise UsageError("a name has up to 64 letters, digits and . _ - @ : +", name)
+    if name in _RESERVED:
+        raise UsageError("a capture cannot be called that, it means something else", name)
     if name and Path(name).exists():
         diagnostics.warning(f"a file is called {name} too: use ./{name} for the file")
     return name

@@ -17,6 +17,7 @@ def captures(
     found = []
     for one in reversed(stores.captures(chosen_store(store))):
         told = one.manifest
+        unfinished = told.state == "recording"  # it has not come to its accounts
         found.append(
             (
                 told.id,
@@ -24,9 +25,9 @@ def captures(
                 told.host,
                 told.started_ns,
                 max(0, told.ended_ns - told.started_ns) if told.ended_ns else None,
-                told.state,
-                sum(loss.received for loss in told.losses),
-                sum(loss.lost + loss.undecodable for loss in told.losses),
+                "writing" if one.being_written else "cut off" if unfinished else told.state,
+                None if unfinished else sum(loss.received for loss in told.losses),
+                None if unfinished else sum(loss.lost + loss.undecodable for loss in told.losses),
                 sum(part.stat().st_size for part in one.folder.glob("*/part-*.parquet")),
             )
         )

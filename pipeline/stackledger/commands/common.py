@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stackledger import diagnostics
+from stackledger.errors import StackledgerError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -102,10 +103,8 @@ def over_captures(
 def warn_of_gaps(capture: Capture) -> None:
     """Say what the capture lost, and that it is not whole where it is not."""
     told = capture.manifest
-    if told.state == "recording":
-        diagnostics.warning(f"{told.id} is still being written, or its writer was killed")
-    elif told.state == "failed":
-        diagnostics.warning(f"{told.id} failed: {told.error}")
+    if capture.condition:
+        diagnostics.warning(f"{told.name or told.id}: {capture.condition}")
     lost = sum(one.lost for one in told.losses)
     undecodable = sum(one.undecodable for one in told.losses)
     received = sum(one.received for one in told.losses)
@@ -119,17 +118,32 @@ def warn_of_gaps(capture: Capture) -> None:
         )
 
 
-def write_text(path: Path, content: str) -> None:
-    """Write a file whole or not at all."""
-    from stackledger.errors import StackledgerError
+def check_target(path: Path) -> None:
+    """Refuse a place where no file can be written, before the work that would fill it.
 
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    Raises UsageError.
+    """
+    if path.is_dir():
+        raise UsageError("not a file but a folder", path, hint=f"-o {path / 'report.html'}")
+    if not path.parent.is_dir():
+        raise UsageError("no such folder", path.parent, hint=f"mkdir -p {path.parent}")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise UsageError("no file can be written here", path.parent, hint="choose another: -o FILE")
+
+
+def write_text(path: Path, content: str) -> None:
+    """Write a file whole or not at all; a device or pipe is written to as it is."""
+    special = path.exists() and not path.is_file()
+    temporary = path if special else path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("w", encoding="utf-8") as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+            if not special:
+                os.fsync(file.fileno())
+        if not special:
+            temporary.replace(path)
     except OSError as failure:
-        temporary.unlink(missing_ok=True)
+        if not special:
+            temporary.unlink(missing_ok=True)
         raise StackledgerError("cannot write", f"{path}: {failure.strerror}") from None

@@ -32,9 +32,10 @@ def demo(
     from stackledger.analysis.attribution import attribute
     from stackledger.analysis.costmodel import load_model
     from stackledger.analysis.costs import cost_table
-    from stackledger.commands.common import open_capture, write_text
+    from stackledger.commands.common import check_target, open_capture, write_text
     from stackledger.report import cost, html, tree
 
+    check_target(output)
     with tempfile.TemporaryDirectory(prefix="stackledger-") as scratch:
         folder = _recorded(store or Path(scratch)) if live else _replayed(store or Path(scratch))
         _, connection = open_capture(str(folder), None)
@@ -59,9 +60,11 @@ def _replayed(store: Path) -> Path:
 
 
 def _recorded(store: Path) -> Path:
+    from stackledger.capture.preconditions import require
     from stackledger.capture.summary import Narrator, summary
     from stackledger.labs.demo import live
 
+    require()
     narrator = Narrator()
     outcome = live(store, on_progress=narrator.tell)
     narrator.end()

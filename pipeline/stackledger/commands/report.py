@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -19,7 +20,9 @@ def report(
     endpoint: Annotated[
         str | None, typer.Option("--endpoint", help="One root endpoint; default: all.")
     ] = None,
-    percentile: Annotated[float, typer.Option("--percentile")] = 99.0,
+    percentile: Annotated[
+        float, typer.Option("--percentile", help="Whose ledger: the band around this percentile.")
+    ] = 99.0,
     model: Annotated[
         str, typer.Option("--model", metavar="FILE", help="A cost model; `none` leaves costs out.")
     ] = "aws-us-east-1",
@@ -33,17 +36,19 @@ def report(
     from stackledger.analysis.attribution import attribute
     from stackledger.analysis.costmodel import load_model
     from stackledger.analysis.costs import cost_table
-    from stackledger.commands.common import open_capture, write_text
+    from stackledger.commands.common import check_target, open_capture, write_text
     from stackledger.report import html
 
     priced = None if model == "none" else load_model(model)
+    if output is not None and str(output) != "-":
+        check_target(output)
     capture, connection = open_capture(word, store, layers=layers)
     found = attribute(connection, endpoint=endpoint, percentile=percentile)
     bill = None if priced is None else cost_table(connection, priced)
     page = html.render(connection, attribution=found, cost=bill)
     target = output or Path(f"{capture.manifest.name or capture.manifest.id}.html")
     if str(target) == "-":
-        typer.echo(page)
+        sys.stdout.buffer.write(page.encode())
         return
     write_text(target, page)
     typer.echo(target)

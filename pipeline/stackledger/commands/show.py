@@ -39,11 +39,14 @@ def show(
         rows.write(columns, found, form)
         return
     for name, value in describe.facts(capture):
-        typer.echo(f"{name:<12} {rows.cell(name, value)}")
+        typer.echo(rows.fact(name, value))
     for title, (columns, found) in (
         ("Tables", describe.tables(connection)),
         ("Probes", describe.probes(capture)),
         ("Layers", describe.layers(connection)),
     ):
         typer.echo(f"\n{title}")
-        rows.table(columns, found)
+        if found:
+            rows.table(columns, found)
+        else:
+            typer.echo("none")

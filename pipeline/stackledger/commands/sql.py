@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 import typer
@@ -15,15 +16,18 @@ from stackledger.commands.common import (
     chosen_store,
     over_captures,
 )
+from stackledger.errors import NoSuchCaptureError, UsageError
+
+_EXAMPLE = 'stackledger sql last "SELECT count(*) FROM requests"'
 
 
 def sql(
     words: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             metavar="[CAPTURE]... SQL", help="Captures (default `last`; `all`), then the SQL."
         ),
-    ],
+    ] = None,
     store: StoreOption = None,
     form: FormatOption = None,
     limit: LimitOption = None,
@@ -32,15 +36,23 @@ def sql(
     """Run your own SQL over one capture, several, or the whole store (`all`).
 
     `stackledger show --schema` lists the tables. Over several captures the
-    statement runs on each, and the rows begin with the capture's id.
+    statement runs on each, and the rows begin with the capture's id. Nothing
+    that it changes outlives it: the tables are views of the capture's files.
     """
     from stackledger.analysis import queries
     from stackledger.report import rows
     from stackledger.store import captures
 
+    if not words:
+        raise UsageError("no SQL statement given", hint=_EXAMPLE)
     *named, statement = words
+    if re.fullmatch(r"[\w.@:+/=-]*", statement):
+        raise UsageError("the last word is not an SQL statement", statement, hint=_EXAMPLE)
+    where = chosen_store(store)
     if named == ["all"]:
-        named = [str(one.folder) for one in captures(chosen_store(store))]
+        named = [str(one.folder) for one in captures(where)]
+        if not named:
+            raise NoSuchCaptureError("the store holds no capture", where)
     columns, found = over_captures(
         named or ["last"],
         store,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from typing import TYPE_CHECKING
 
 from stackledger.analysis.costlines import PARTS
@@ -127,6 +127,12 @@ def _lines(
         amount = None if grains is None else Decimal(grains).scaleb(-places)
         return money(amount, result.currency, places)
 
+    loaded = sum(map(sum, cells))
+    at_most = None
+    if row.loaded_high_usd is not None:
+        # An upper end is rounded up.
+        high = (row.loaded_high_usd * number).scaleb(places)
+        at_most = max(loaded, int(high.to_integral_value(ROUND_CEILING)))
     yield CostLine(
         name=text(row.endpoint),
         head=True,
@@ -134,10 +140,8 @@ def _lines(
         marginal=money(row.marginal_usd * number, result.currency, places),
         direct=money(row.direct_usd * number, result.currency, places),
         parts=[written(sum(column)) for column in zip(*cells, strict=True)],
-        loaded=written(sum(map(sum, cells))),
-        at_most="–"
-        if row.loaded_high_usd is None
-        else money(row.loaded_high_usd * number, result.currency, places),
+        loaded=written(loaded),
+        at_most=written(at_most),
     )
     for (label, lines), own in zip(layers, cells, strict=True):
         known = [

@@ -54,15 +54,20 @@ def disk(
     row: DiskRow, points: Sequence[DiskPoint], window_ns: int, width_ns: int, shown: str
 ) -> DiskFigure:
     """Return one disk's charts over the whole capture, a point per `width_ns`."""
-    x = Axis(0, max(window_ns, *(point.offset_ns + width_ns for point in points)))
+    x = Axis(0, max(window_ns, *(point.offset_ns + 1 for point in points)))
+
+    def length(point: DiskPoint) -> float:
+        # The capture may end within the last interval; a tenth of one is no rate yet.
+        return max(min(width_ns, x.high - point.offset_ns), width_ns / 10)
+
     seconds = charts.labels(x, 6, lambda ns: _round(ns) if ns else "0 s")
     y = charts.around([v for point in points for v in (point.p50_ns, point.p99_ns)], log=True)
     y_labels = charts.labels(y, 4, _round)
 
     def middle(point: DiskPoint) -> float:
-        return x.at(point.offset_ns + width_ns / 2)
+        return x.at(point.offset_ns + length(point) / 2)
 
-    rates = [point.ios * 1e9 / width_ns for point in points]
+    rates = [point.ios * 1e9 / length(point) for point in points]
     r = charts.around(rates, log=False)
     r_labels = charts.labels(r, 4, count)
     drawn = [
@@ -72,7 +77,7 @@ def disk(
     columns = [
         (
             x.at(point.offset_ns),
-            x.at(point.offset_ns + width_ns),
+            x.at(point.offset_ns + length(point)),
             r.at(rate),
             "bar",
             _tip(point, rate),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import sys
 import textwrap
 from decimal import Decimal
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _CELL_LIMIT = 60
+_FACT_INDENT = 13
 
 
 def write(
@@ -41,8 +43,7 @@ def write(
         writer.writerow(columns)
         writer.writerows([[_plain(value) for value in row] for row in shown])
     elif form == "json":
-        json.dump([_record(columns, row) for row in shown], sys.stdout, indent=1)
-        print()
+        print(json.dumps([_record(columns, row) for row in shown], indent=1))
     elif form == "jsonl":
         for row in shown:
             print(json.dumps(_record(columns, row)))
@@ -109,6 +110,19 @@ def _aligned(word: str, width: int, *, right: bool) -> str:
     return space + word if right else word + space
 
 
+def fact(name: str, value: Any) -> str:
+    """Return "name  value" on lines of 80 columns; what has no space stays whole."""
+    shown = printable(value) if isinstance(value, str) else cell(name, value)
+    return textwrap.fill(
+        shown,
+        80,
+        initial_indent=f"{heading(name):<{_FACT_INDENT}}",
+        subsequent_indent=" " * _FACT_INDENT,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
 def heading(column: str) -> str:
     """Return a column's name without the unit that its cells carry."""
     for unit in ("_ns", "_bytes", "_usd"):
@@ -123,21 +137,25 @@ def cell(column: str, value: Any) -> str:
         return text.NO_VALUE
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, bytes | list | tuple | dict):
+        value = _plain(value)
     if _is_number(value):
-        if column.endswith("ts_ns"):
-            return text.timestamp(int(value))
-        if column.endswith("_ns"):
-            return text.duration(value)
-        if column.endswith("bytes"):
-            return text.size(value)
-        if column.endswith("share"):
-            return text.share(value)
-        if column.endswith("_usd"):
-            return text.money(Decimal(value))
-        if isinstance(value, float):
-            return f"{value:.4g}"
-        return str(value)
+        return _number(column, value)
     return _cut(printable(str(value)))
+
+
+def _number(column: str, value: Any) -> str:
+    if column.endswith("ts_ns"):
+        return text.timestamp(int(value))
+    for unit, written in (
+        ("_ns", text.duration),
+        ("bytes", text.size),
+        ("share", text.share),
+        ("_usd", lambda amount: text.money(Decimal(amount))),
+    ):
+        if column.endswith(unit):
+            return written(value)
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _cut(word: str) -> str:
@@ -149,6 +167,11 @@ def _is_number(value: Any) -> bool:
 
 
 def _plain(value: Any) -> Any:
+    """Return a value as CSV holds it: what has parts as JSON, bytes as text."""
+    if isinstance(value, list | tuple | dict):
+        return json.dumps(_jsonable(value), ensure_ascii=False)
+    if isinstance(value, bytes):
+        return _jsonable(value)
     return "" if value is None else value
 
 
@@ -157,12 +180,16 @@ def _record(columns: Sequence[str], row: Sequence[Any]) -> dict[str, Any]:
 
 
 def _jsonable(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None  # JSON has no word for it
     if value is None or isinstance(value, str | bool | int | float):
         return value
     if isinstance(value, bytes):
         return value.decode("utf-8", "backslashreplace")
     if isinstance(value, list | tuple):
         return [_jsonable(one) for one in value]
+    if isinstance(value, dict):
+        return {str(key): _jsonable(one) for key, one in value.items()}
     return str(value)
 
 
@@ -172,5 +199,12 @@ def _parquet(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
 
     if sys.stdout.isatty():
         raise UsageError("Parquet is not for a terminal", hint="redirect it: … > rows.parquet")
-    content = {name: [row[at] for row in rows] for at, name in enumerate(columns)}
+    content = {}
+    for at, name in enumerate(columns):
+        values = [row[at] for row in rows]
+        try:
+            content[name] = pa.array(values)
+        except (pa.ArrowException, OverflowError, TypeError):
+            # A sum beyond 64 bits, a type of DuckDB that Arrow does not know.
+            content[name] = pa.array([None if one is None else str(_plain(one)) for one in values])
     pq.write_table(pa.table(content), sys.stdout.buffer)

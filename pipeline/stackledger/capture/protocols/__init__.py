@@ -8,6 +8,7 @@ it is Arrow's regular expressions over the distinct texts, no Python per row.
 from __future__ import annotations
 
 import re
+from types import ModuleType
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -26,17 +27,36 @@ def name_requests(first: pa.ChunkedArray | pa.Array) -> Columns:
     texts = encoded.dictionary
     for raw, escaped in _CONTROL.items():
         texts = pc.replace_substring(texts, pattern=raw, replacement=escaped)
-    empty = pa.repeat(pa.scalar("", pa.string()), len(texts))
-    names = {"protocol": empty, "endpoint": empty, "statement": empty}
+    names = {name: _repeated("", len(texts)) for name in ("protocol", "endpoint", "statement")}
     for module in (http1, postgresql, redis):
-        mask = pc.and_(module.recognise(texts), pc.equal(names["protocol"], ""))
-        if not pc.any(mask).as_py():
-            continue
-        found = module.name(texts.filter(mask))
-        found["protocol"] = pa.repeat(pa.scalar(module.PROTOCOL, pa.string()), mask.true_count)
-        for column, values in found.items():
-            names[column] = pc.replace_with_mask(names[column], mask, values)
+        mask = pc.match_substring_regex(texts, module.BEGINNING)
+        mask = pc.and_(mask, pc.equal(names["protocol"], ""))
+        if mask.true_count:
+            for column, values in _named(module, texts.filter(mask)).items():
+                names[column] = pc.replace_with_mask(names[column], mask, values)
     return {column: values.take(encoded.indices) for column, values in names.items()}
+
+
+def _named(module: ModuleType, texts: pa.StringArray) -> Columns:
+    """Return the columns of texts that begin like the module's protocol.
+
+    Naming takes some 15 regular expressions: only one of those texts takes them
+    that will have one name.
+    """
+    alike = module.alike(texts).dictionary_encode()
+    texts = alike.dictionary
+    proper = module.recognise(texts)
+    found = {"protocol": _repeated(module.PROTOCOL, proper.true_count)}
+    found.update(module.name(texts.filter(proper)))
+    empty = _repeated("", len(texts))
+    return {
+        column: pc.replace_with_mask(empty, proper, values).take(alike.indices)
+        for column, values in found.items()
+    }
+
+
+def _repeated(text: str, times: int) -> pa.StringArray:
+    return pa.repeat(pa.scalar(text, pa.string()), times)
 
 
 def judge_answers(protocol: pa.Array, answer: pa.ChunkedArray) -> Columns:

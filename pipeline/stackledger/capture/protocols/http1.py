@@ -6,10 +6,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 PROTOCOL = "http"
+BEGINNING = r"^(?:GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH|TRACE|CONNECT) "
 
 _METHOD = r"(?P<method>GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH|TRACE|CONNECT)"
 # The version may be cut; a line that ends without one is not HTTP/1.
-_VERSION = r" (?:HTTP/1\.[01](?:\\x0d|\\x0a).*|HTTP/1\.[01]?|H|HT|HTT|HTTP|HTTP/|HTTP/1|)"
+# `alike` has made HTTP/1.1 HTTP/0.1.
+_VERSION = r" (?:HTTP/0\.[01](?:\\x0d|\\x0a).*|HTTP/0\.[01]?|H|HT|HTT|HTTP|HTTP/|HTTP/0|)"
 _LINE = rf"(?s)^{_METHOD} (?P<target>[^ ]+?)(?P<rest>{_VERSION})?$"
 _TARGET = r"(?i)^(?:/|\*$|[a-z][a-z0-9+.-]*://)"
 _ORIGIN = r"(?i)^[a-z][a-z0-9+.-]*://[^/?#]*"
@@ -25,6 +27,12 @@ _DIGIT = r"[0-9]"
 _MIXED = r"[A-Z].*[a-z]|[a-z].*[A-Z]|[0-9].*[0-9].*[0-9].*[0-9]"
 _LONG_NUMBER = r"[0-9]{4,}"
 _ID = "{id}"
+
+
+def alike(texts: pa.StringArray) -> pa.StringArray:
+    """Return texts without what never matters: a query's words, a number's digits."""
+    texts = pc.replace_substring_regex(texts, pattern=r"\?[^ ]*", replacement="?")
+    return pc.replace_substring_regex(texts, pattern=r"/[0-9]+", replacement="/0")
 
 
 def recognise(texts: pa.StringArray) -> pa.BooleanArray:

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from stackledger.capture.protocols import sql
 
 PROTOCOL = "postgresql"
+BEGINNING = r"^(?:[QPBDECFHSXpcdf]|\\x00)"
 ERROR_BYTE = "E"  # ErrorResponse
 
 _BYTE = r"(?:\\x[0-9a-f]{2}|[^\\])"
@@ -28,6 +29,18 @@ _QUERY = rf"(?s)^Q{_LENGTH}{_TEXT.format('text')}(?P<end>{_ZERO})"
 _PARSE = rf"(?s)^P{_LENGTH}{_TEXT.format('statement')}\\x00{_TEXT.format('text')}(?P<end>{_ZERO})"
 # The end of a statement's name, so that one cut short is not taken for another.
 _BOUND = rf"(?s)^B{_LENGTH}{_TEXT.format('portal')}\\x00{_TEXT.format('statement')}\\x00"
+
+
+def alike(texts: pa.StringArray) -> pa.StringArray:
+    """Return texts without the digits of numbers and the content of plain strings.
+
+    What a comment, a quoted name or an escape could turn into something else
+    stays as it is.
+    """
+    special = pc.match_substring_regex(texts, r'["\$]|--|/\*|\\[^x]')
+    shorter = pc.replace_substring_regex(texts, pattern=r"'[^'\\]*'", replacement="''")
+    shorter = pc.replace_substring_regex(shorter, pattern=r"([ =(,<>+-])[0-9]+", replacement=r"\10")
+    return pc.if_else(special, texts, shorter)
 
 
 def recognise(texts: pa.StringArray) -> pa.BooleanArray:

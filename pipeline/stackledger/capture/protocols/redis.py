@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 PROTOCOL = "redis"
+BEGINNING = r"^(?:\*[0-9]|[A-Z]{3,12}[ \\])"
 ERROR_BYTE = "-"
 
 _END = r"(?:\\x0d|$)"
@@ -17,6 +18,11 @@ _INLINE = (
     r"|PUBLISH|SUBSCRIBE|KEYS|SCAN|DBSIZE|FLUSHALL|FLUSHDB|CONFIG|MONITOR)"
     r"(?: [^\\]*)?\\x0d\\x0a"
 )
+
+
+def alike(texts: pa.StringArray) -> pa.StringArray:
+    """Return the texts: looking for the command is as cheap as anything else."""
+    return texts
 
 
 def recognise(texts: pa.StringArray) -> pa.BooleanArray:

@@ -1,0 +1,46 @@
+"""DuckDB's complaints as ours: one line, the position, and the right exit code."""
+
+from __future__ import annotations
+
+import re
+
+from stackledger.errors import StackledgerError, UsageError
+
+# The statement itself is wrong; everything else went wrong while it ran.
+_STATEMENT = ("Parser Error", "Binder Error", "Catalog Error", "Syntax Error")
+_PLACE = re.compile(r"LINE (\d+): (.*)\n( *)\^")
+_PART = re.compile(r"part-\d+\.parquet")
+
+
+def explain(failure: Exception) -> StackledgerError:
+    """Return a duckdb.Error as the error to raise: UsageError where the statement is wrong."""
+    message = str(failure)
+    if _PART.search(message):
+        return StackledgerError(
+            "a part of the capture cannot be read",
+            _head(message),
+            hint="move that file out of the capture's folder: the other parts still answer",
+        )
+    kind = UsageError if message.startswith(_STATEMENT) else StackledgerError
+    return kind("SQL", _head(message) + _position(message))
+
+
+def is_duckdb(failure: BaseException) -> bool:
+    """Tell whether DuckDB raised it, without loading DuckDB."""
+    return any(
+        kind.__name__ == "Error" and kind.__module__.lstrip("_").startswith("duckdb")
+        for kind in type(failure).__mro__
+    )
+
+
+def _head(message: str) -> str:
+    return " ".join(message.partition("\n\n")[0].split())
+
+
+def _position(message: str) -> str:
+    place = _PLACE.search(message)
+    if place is None:
+        return ""
+    number, text, indent = place.groups()
+    column = len(indent) - len(f"LINE {number}: ") + 1
+    return f" (line {number}, column {column}: {text.strip()[:60]})"

@@ -1,0 +1,123 @@
+"""What is read from /proc and /sys, against what else knows it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from stackledger.capture import host, topology
+from stackledger.capture.clock import anchor
+from stackledger.manifest import Anchor
+from stackledger.schema import TABLES
+
+
+def test_the_clocks_agree_with_each_other() -> None:
+    first = anchor()
+    time.sleep(0.01)
+    second = anchor()
+    assert first.error_ns < 1_000_000
+    assert abs(second.offset_ns - first.offset_ns) < 50_000_000
+    assert abs(first.realtime_ns - time.time_ns()) < 5_000_000_000
+
+
+def test_own_listening_sockets_are_found_in_both_families(tmp_path: Path) -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as four,
+        socket.create_server(("::1", 0), family=socket.AF_INET6) as six,
+        socket.socket(socket.AF_UNIX) as unix,
+    ):
+        unix.bind(str(tmp_path / "with space.sock"))
+        unix.listen()
+        found = {(one.family, one.address, one.port): one for one in topology.listeners()}
+        mine = [
+            found["tcp", "127.0.0.1", four.getsockname()[1]],
+            found["tcp6", "::1", six.getsockname()[1]],
+            found["unix", str(tmp_path / "with space.sock"), 0],
+        ]
+    assert {one.pid for one in mine} == {os.getpid()}
+
+
+def test_the_process_table_knows_this_process_once() -> None:
+    known: set[tuple[int, int]] = set()
+    clock = anchor()
+    rows = topology.processes(clock, known).to_pylist()
+    (own,) = [row for row in rows if row["pid"] == os.getpid()]
+    assert own["ppid"] == os.getppid()
+    assert own["uid"] == os.getuid()
+    assert Path(own["exe"]).samefile(sys.executable)
+    assert abs(own["start_ts_ns"] / 1e9 - psutil.Process().create_time()) < 2
+    again = topology.processes(clock, known).to_pylist()
+    assert os.getpid() not in {row["pid"] for row in again}
+    assert list(own) == [column.name for column in TABLES["process"].columns]
+
+
+def test_a_process_with_a_nasty_name_and_arguments() -> None:
+    script = (
+        "import pathlib, sys, time; pathlib.Path('/proc/self/comm').write_bytes(b'a) R 1 (\\xff');"
+        "print(flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script, "x" * 1000, b"\xff"], stdout=subprocess.PIPE
+    ) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        try:
+            rows = topology.processes(anchor(), set()).to_pylist()
+        finally:
+            child.kill()
+    (row,) = [row for row in rows if row["pid"] == child.pid]
+    assert row["comm"] == "a) R 1 (\ufffd"
+    assert row["ppid"] == os.getpid()
+    assert len(row["cmdline"].encode()) <= 256
+
+
+def test_disks_are_whole_disks_with_a_size() -> None:
+    for disk in topology.disks():
+        assert disk.size_bytes > 0
+        assert disk.dev == disk.major << 20 | disk.minor
+        assert Path("/sys/block", disk.name.replace("/", "!")).is_dir()
+
+
+def test_cgroups_hold_our_own() -> None:
+    own = topology._own_cgroup(Path("/proc/self"))
+    assert own in {group.path for group in topology.cgroups()} or own == ""
+
+
+def test_counters_grow_by_what_happened() -> None:
+    first = host.read(anchor())
+    deadline = time.monotonic() + 0.3
+    while time.monotonic() < deadline:
+        pass
+    second = host.read(anchor())
+    found = {table: rows.to_pylist() for table, rows in host.difference(first, second, 7).items()}
+    (cpu,) = found["host_cpu"]
+    assert cpu["ts_ns"] == second.boottime_ns + 7
+    assert cpu["interval_ns"] == second.boottime_ns - first.boottime_ns
+    assert cpu["user_ns"] + cpu["system_ns"] >= 200_000_000
+    total = sum(cpu[name] for name in ("user_ns", "system_ns", "iowait_ns", "steal_ns", "idle_ns"))
+    assert total <= cpu["interval_ns"] * ((os.cpu_count() or 1) + 1)
+    assert 0 < cpu["mem_available_bytes"] <= cpu["mem_total_bytes"]
+    assert "lo" in {row["interface"] for row in found["host_net"]}
+
+
+def _reading(at: int, disks: dict[str, dict[str, int]]) -> host.Reading:
+    return host.Reading(at, {"idle_ns": at}, {"mem_total_bytes": 1}, disks, {})
+
+
+@pytest.mark.parametrize("before", [{}, {"sda": {"dev": 1, "reads": 10}}])
+def test_a_new_device_and_one_that_began_anew_have_no_row(
+    before: dict[str, dict[str, int]],
+) -> None:
+    after = {"sda": {"dev": 1, "reads": 9}}
+    assert "host_disk" not in host.difference(_reading(1, before), _reading(2, after), 0)
+
+
+def test_an_anchor_s_offset() -> None:
+    assert Anchor(boottime_ns=5, realtime_ns=105, error_ns=0).offset_ns == 100
