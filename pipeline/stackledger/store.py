@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     import duckdb
 
 STORE_VARIABLE = "STACKLEDGER_STORE"
+_COMMENT = re.compile(r"^COMMENT ON .*?';\n", re.MULTILINE | re.DOTALL)
 
 _SQL_TYPES = {
     "int64": "BIGINT",
@@ -142,8 +144,10 @@ def find(word: str, store: Path) -> Capture:
     )
 
 
-def connect(capture: Capture, *, layers: Path | None = None) -> duckdb.DuckDBPyConnection:
-    """Return a connection with the capture's tables and every view of `queries/views`.
+def connect(
+    capture: Capture, *, layers: Path | None = None, views: bool = True
+) -> duckdb.DuckDBPyConnection:
+    """Return a connection with the capture's tables, and every view of `queries/views`.
 
     `layers` is a CSV file like `queries/layers.csv`; its rules come first.
     """
@@ -159,9 +163,35 @@ def connect(capture: Capture, *, layers: Path | None = None) -> duckdb.DuckDBPyC
         except duckdb.Error as failure:
             raise sqlerrors.explain(failure) from None
     _layer_rules(connection, layers)
-    for path in sorted((resource_folder("queries") / "views").glob("*.sql")):
-        connection.execute(path.read_text(encoding="utf-8"))
+    if views:
+        for text in view_texts():
+            connection.execute(text)
     return connection
+
+
+def view_texts(*, documented: bool = False) -> list[str]:
+    """Return the definitions of all views, in the order of their needs.
+
+    Comments on columns are left out unless `documented`: each takes a statement.
+    """
+    files = sorted((resource_folder("queries") / "views").glob("*.sql"))
+    texts = [file.read_text(encoding="utf-8") for file in files]
+    return texts if documented else [_COMMENT.sub("", text) for text in texts]
+
+
+def document(connection: duckdb.DuckDBPyConnection) -> None:
+    """Give every table, view and column of a connection its comment."""
+    for text in view_texts(documented=True):
+        for comment in _COMMENT.findall(text):
+            connection.execute(comment)
+    views = connection.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()
+    for table in TABLES.values():
+        kind = "VIEW" if (table.name,) in views else "TABLE"
+        connection.execute(f'COMMENT ON {kind} "{table.name}" IS {_literal(table.grain)}')
+        for column in table.columns:
+            text = f"{column.unit} · {column.meaning}" if column.unit else column.meaning
+            name = f'"{table.name}"."{column.name}"'
+            connection.execute(f"COMMENT ON COLUMN {name} IS {_literal(text)}")
 
 
 def _table(connection: duckdb.DuckDBPyConnection, name: str, files: list[str]) -> None:
@@ -178,11 +208,6 @@ def _table(connection: duckdb.DuckDBPyConnection, name: str, files: list[str]) -
     else:
         typed = ", ".join(f'"{column.name}" {_SQL_TYPES[column.kind]}' for column in columns)
         connection.execute(f'CREATE TABLE "{name}" ({typed})')
-    kind = "VIEW" if files else "TABLE"
-    connection.execute(f'COMMENT ON {kind} "{name}" IS {_literal(TABLES[name].grain)}')
-    for column in columns:
-        text = f"{column.unit} · {column.meaning}" if column.unit else column.meaning
-        connection.execute(f'COMMENT ON COLUMN "{name}"."{column.name}" IS {_literal(text)}')
 
 
 def _literal(text: str) -> str:

@@ -2,34 +2,35 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
+
+from stackledger.store import view_texts
 
 if TYPE_CHECKING:
     import duckdb
 
-# In order: each is made from the ones before it.
-RELATIONS = (
-    "process_service",
-    "flow",
-    "edge",
-    "calls",
-    "owner",
-    "parent",
-    "requests",
-    "untraced",
-    "tree",
+RELATIONS = frozenset(
+    ("process_service", "flow", "edge", "calls", "owner", "parent", "requests", "untraced", "tree")
 )
+_VIEW = re.compile(r"^CREATE OR REPLACE VIEW (\w+) AS$.*?;$", re.MULTILINE | re.DOTALL)
 
 
 def assemble(connection: duckdb.DuckDBPyConnection) -> None:
-    """Turn the views of `RELATIONS` into temporary tables of the same names.
+    """Define every view, and turn those of `RELATIONS` into temporary tables.
 
-    Temporary names come first in DuckDB's search path, so that views and
-    queries that name a relation read the table from then on.
+    Temporary names come first in DuckDB's search path: the next view already
+    reads the table, and binding it does not unfold all views below it again.
     """
     # The joins are written with the smaller side on the right; DuckDB's guess of
     # the sizes is wrong here and doubles the time (bench/attribute.py).
     connection.execute("SET disabled_optimizers = 'build_side_probe_side'")
-    for name in RELATIONS:
-        connection.execute(f'CREATE OR REPLACE TEMP TABLE "{name}" AS FROM memory.main."{name}"')
+    for text in view_texts():
+        for view in _VIEW.finditer(text):
+            connection.execute(view[0])
+            name = view[1]
+            if name in RELATIONS:
+                connection.execute(
+                    f'CREATE OR REPLACE TEMP TABLE "{name}" AS FROM memory.main."{name}"'
+                )
     connection.execute("RESET disabled_optimizers")

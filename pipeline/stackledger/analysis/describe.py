@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from stackledger.schema import TABLES
+from stackledger.store import document
 
 if TYPE_CHECKING:
     import duckdb
@@ -50,6 +51,7 @@ def tables(connection: duckdb.DuckDBPyConnection) -> Rows:
 
 def columns(connection: duckdb.DuckDBPyConnection) -> Rows:
     """Return one row per column of every table and view: type, unit and meaning."""
+    document(connection)
     rows = connection.execute(
         """
         SELECT c.table_name, c.column_name, c.data_type, c.comment

@@ -6,11 +6,15 @@ bytes, ports out of network byte order, NULL where the probe says "unknown".
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from stackledger.capture import blockio, protocols
 from stackledger.capture.writer import arrow_schema, to_epoch
+
+_TEXT = pa.dictionary(pa.int32(), pa.string())
 
 # A probe prints -1 for what it does not know; elsewhere -1 is a value.
 _UNKNOWN = {"block_io": ("pid", "tid", "queue_ns", "device_ns")}
@@ -35,15 +39,9 @@ def derive(table: str, raw: pa.Table, offset_ns: int, *, payload: bool = False) 
             column = columns.pop(packed)
             columns[high] = pc.shift_right(column, 32)
             columns[low] = pc.bit_wise_and(column, 0xFFFF_FFFF)
-    if "cmd_flags" in columns:
-        columns["rwbs"] = blockio.rwbs(columns.pop("cmd_flags"))
-    if "blk_status" in columns:
-        columns["error"] = blockio.errno(columns.pop("blk_status"))
-    if "other_syscall" in columns:
-        # The probe prints its number and one more, for a map holds 0 where nothing was put.
-        columns["other_syscall"] = pc.subtract(columns["other_syscall"], 1)
-    if "remote_port" in columns:
-        columns["remote_port"] = _host_order(columns["remote_port"])
+    for raw_name, (name, convert) in _CONVERTED.items():
+        if raw_name in columns:
+            columns[name] = convert(columns.pop(raw_name))
     if "first" in columns:
         first = columns.pop("first")
         columns.update(protocols.name_requests(first))
@@ -61,11 +59,27 @@ def _host_order(port: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.bit_wise_or(low, pc.bit_wise_and(pc.shift_right(port, 8), 0xFF))
 
 
+def _system_call(number: pa.ChunkedArray) -> pa.ChunkedArray:
+    # The probe prints its number and one more, for a map holds 0 where nothing was put.
+    return pc.subtract(number, 1)
+
+
+# Raw column -> the registry's, and how it is made.
+_CONVERTED: dict[str, tuple[str, Callable[[pa.ChunkedArray], pa.ChunkedArray | pa.Array]]] = {
+    "cmd_flags": ("rwbs", blockio.rwbs),
+    "blk_status": ("error", blockio.errno),
+    "other_syscall": ("other_syscall", _system_call),
+    "remote_port": ("remote_port", _host_order),
+}
+
+
 def _fitted(
     column: pa.ChunkedArray | pa.Array | None, kind: pa.DataType, rows: int
 ) -> pa.ChunkedArray | pa.Array:
     if column is None:
-        return pa.nulls(rows, kind)
+        return pa.nulls(rows, _TEXT if pa.types.is_string(kind) else kind)
     if pa.types.is_dictionary(column.type):
         return column
+    if pa.types.is_string(kind):
+        return column.dictionary_encode()  # like those that come so
     return column if column.type == kind else column.cast(kind, safe=False)

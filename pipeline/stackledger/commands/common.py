@@ -76,7 +76,7 @@ def open_capture(
 
     capture = find(word, chosen_store(store))
     warn_of_gaps(capture)
-    connection = connect(capture, layers=layers)
+    connection = connect(capture, layers=layers, views=not assembled)
     if assembled:
         assemble(connection)
     return capture, connection

@@ -28,7 +28,7 @@ def main() -> None:
     if mode == "one-dies":
         mode = "dies" if raw else "fine"
     ended: list[int] = []
-    signal.signal(signal.SIGINT, signal.SIG_IGN if mode == "deaf" else lambda *_: ended.append(1))
+    signal.signal(signal.SIGINT, lambda *_: ended.append(1))
     say = sys.stdout.write
     say('{"type": "attached_probes", "data": {"probes": 7}}\n')
     if mode == "never":
@@ -49,6 +49,8 @@ def main() -> None:
             print("ERROR: failed to read from the buffer", file=sys.stderr)
             sys.exit(3)
         time.sleep(0.02)
+    while mode == "deaf":
+        time.sleep(1)
     say(f'{{"type": "value", "data": ["stackledger_stopped",{time.clock_gettime_ns(7)}]}}\n')
     say(f'\n{{"type": "map", "data": {{"@produced_block_io": {printed}}}}}\n')
 

@@ -33,7 +33,7 @@ def _options(store: Path, mode: str, **changes: Any) -> Options:
         "store": store,
         "probes": ("block_io.tracepoint",),
         "bpftrace": (sys.executable, str(STAND_IN), mode),
-        "duration_s": 0.4,
+        "duration_s": 0.3,
         "stop_grace_s": 0.5,
         "attach_limit_s": 5.0,
         **changes,
@@ -53,7 +53,7 @@ def _stand_ins() -> list[psutil.Process]:
     return [
         process
         for process in psutil.process_iter(["cmdline"])
-        if str(STAND_IN) in (process.info["cmdline"] or [])
+        if str(STAND_IN) in (process.info["cmdline"] or [])[1:2]
     ]
 
 
@@ -80,7 +80,7 @@ def test_a_capture(tmp_path: Path) -> None:
     (loss,) = manifest.losses
     assert loss.received == _rows(outcome) == manifest.probes[0].rows > 0
     assert (loss.produced, loss.lost, loss.undecodable) == (loss.received, 0, 0)
-    assert 0.3e9 < manifest.ended_ns - manifest.started_ns < 3e9
+    assert 0.2e9 < manifest.ended_ns - manifest.started_ns < 3e9
     assert abs(manifest.started_ns - time.time_ns()) < 60e9
     assert len(manifest.clock) >= 2
     store, day, host, capture = outcome.folder.parts[-4:]

@@ -1,0 +1,85 @@
+"""Times `stackledger attribute` and `report` as whole commands on a large capture on disk.
+
+    python bench/attribute.py [REQUESTS]
+
+Makes a capture of 1,000,000 requests (250,000 transactions of four layers, with
+their calls and block I/O) in the layout of a store, and runs the commands as a
+user would. Figures to hold: attribute within 3 s, report within 5 s and 3 MB.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import msgspec
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from report import make
+
+from stackledger.manifest import FILE_NAME, Machine, Manifest, Topology
+from stackledger.schema import SCHEMA_VERSION, TABLES
+
+
+def write(requests: int, folder: Path) -> None:
+    """Write the capture's tables as Parquet parts, and its capture.json."""
+    connection = make(requests // 4)
+    rows = 0
+    for name in TABLES:
+        (folder / name).mkdir(parents=True)
+        target = str(folder / name / "part-000001.parquet")
+        relation = connection.table(name)
+        rows += relation.shape[0]
+        relation.write_parquet(target, compression="zstd", row_group_size=1 << 16)
+    started, ended = connection.execute("SELECT started_ts_ns, ended_ts_ns FROM capture").fetchone()
+    manifest = Manifest(
+        schema_version=SCHEMA_VERSION,
+        id="bench",
+        name="bench",
+        state="complete",
+        host="bench",
+        kernel="",
+        boot_id="",
+        machine=Machine(cpus=2, memory_bytes=1 << 33, arch="x86_64"),
+        stackledger="",
+        bpftrace="",
+        started_ns=started,
+        ended_ns=ended,
+        options={},
+        filters={},
+        topology=Topology(),
+        probes=[],
+    )
+    (folder / FILE_NAME).write_bytes(msgspec.json.encode(manifest))
+    print(f"{rows:,} rows on disk")
+
+
+def timed(what: str, *words: str) -> None:
+    """Run one command three times and print the shortest and the longest run."""
+    seconds = []
+    for _ in range(3):
+        before = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "stackledger", *words], check=True, stdout=-3)
+        seconds.append(time.perf_counter() - before)
+    print(f"{what:12} {min(seconds):6.2f} to {max(seconds):6.2f} s")
+
+
+def main() -> None:
+    """Print the figures."""
+    requests = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
+    with tempfile.TemporaryDirectory() as scratch:
+        capture = Path(scratch) / "dt=2023-11-14" / "host=bench" / "capture=bench"
+        write(requests, capture)
+        page = Path(scratch) / "page.html"
+        timed("--help", "--help")
+        timed("attribute", "attribute", str(capture))
+        timed("report", "report", str(capture), "-o", str(page))
+        print(f"{'page':12} {page.stat().st_size / 1e6:6.3f} MB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""Tiny captures, from CSV files or rows: a column that is not given is 0, empty or false."""
+
+from __future__ import annotations
+
+import csv
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from stackledger import store
+from stackledger.analysis.assembly import assemble
+from stackledger.manifest import Disk, Loss, Machine, Manifest, Topology
+from stackledger.schema import SCHEMA_VERSION, TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    import duckdb
+
+CASES = Path(__file__).with_name("cases")
+_NOTHING = {"bool": "false", "string": "''", "binary": "NULL"}
+_ELSE = {("request", "complete"): "true", ("call", "complete"): "true"}
+
+Rows = "Iterable[Mapping[str, object]]"
+
+
+def manifest() -> Manifest:
+    """Return the manifest of a capture of one second with one disk."""
+    return Manifest(
+        schema_version=SCHEMA_VERSION,
+        id="20260102T030405Z-0a1b2c",
+        name="tiny",
+        state="complete",
+        host="web-1",
+        kernel="6.18",
+        boot_id="b",
+        machine=Machine(cpus=2, memory_bytes=1 << 33, arch="x86_64"),
+        stackledger="0",
+        bpftrace="0.17.0",
+        started_ns=1,
+        ended_ns=1_000_000_001,
+        options={},
+        filters={},
+        topology=Topology(
+            disks=[Disk(dev=8 << 20, name="sda", major=8, minor=0, size_bytes=1, rotational=False)]
+        ),
+        probes=[],
+        losses=[Loss(table="call", produced=10, received=8, lost=1, undecodable=1)],
+    )
+
+
+def _insert(connection: duckdb.DuckDBPyConnection, table: str, rows: Any) -> None:
+    columns = TABLES[table].columns
+    values = [
+        f"coalesce(${number}, {_ELSE.get((table, c.name), _NOTHING.get(c.kind, '0'))})"
+        for number, c in enumerate(columns, 1)
+    ]
+    given = []
+    for row in rows:
+        unknown = set(row) - {column.name for column in columns}
+        assert not unknown, f"{table} has no column {unknown}"
+        given.append([row.get(column.name) for column in columns])
+    if given:
+        connection.executemany(f'INSERT INTO "{table}" VALUES ({", ".join(values)})', given)
+
+
+@pytest.fixture(scope="session")
+def capture() -> Callable[..., duckdb.DuckDBPyConnection]:
+    """Give a function that opens a capture with the rows of some tables, assembled or not."""
+
+    def opened(*, assembled: bool = True, **tables: Rows) -> duckdb.DuckDBPyConnection:
+        connection = store.connect(store.Capture(Path("no-files"), manifest()))
+        for table, rows in tables.items():
+            _insert(connection, table, rows)
+        if assembled:
+            assemble(connection)
+        return connection
+
+    return opened
+
+
+@pytest.fixture(scope="session")
+def case(
+    capture: Callable[..., duckdb.DuckDBPyConnection],
+) -> Callable[..., duckdb.DuckDBPyConnection]:
+    """Give a function that opens `cases/NAME`, a CSV file per table; to be read, not changed."""
+
+    @cache
+    def opened(name: str, *, assembled: bool = True) -> duckdb.DuckDBPyConnection:
+        return capture(assembled=assembled, **rows_of(name))
+
+    return opened
+
+
+def rows_of(name: str) -> dict[str, list[dict[str, object]]]:
+    """Return the tables of `cases/NAME`."""
+    tables = {}
+    for path in sorted((CASES / name).glob("*.csv")):
+        with path.open(newline="", encoding="utf-8") as file:
+            tables[path.stem] = [
+                {column: value or None for column, value in row.items()}
+                for row in csv.DictReader(file)
+            ]
+    return tables
+
+
+@pytest.fixture(scope="session")
+def case_rows() -> Callable[[str], dict[str, list[dict[str, object]]]]:
+    """Give the function that reads a case's tables."""
+    return rows_of
