@@ -6,6 +6,7 @@ must appear at once, and every library for reading captures costs 60-90 ms.
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -18,7 +19,7 @@ from typer.core import TyperGroup
 
 from stackledger import __version__, diagnostics
 from stackledger.errors import StackledgerError, UsageError, nearest
-from stackledger.sqlerrors import explain, is_duckdb
+from stackledger.sqlerrors import explain, is_duckdb, is_interruption
 from stackledger.usage import usage_error
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         try:
             code = _run(words)
-            _flush_stdout()
+            sys.stdout.flush()
         except BrokenPipeError as gone:
             raise _ReaderGoneError from gone
     except _ReaderGoneError:
@@ -145,6 +146,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         code = diagnostics.INTERRUPTED_AGAIN
     except Exception as failure:  # noqa: BLE001 - the one place that may
+        if is_interruption(failure):
+            return diagnostics.INTERRUPTED_AGAIN
         shown = _explain(failure, words)
         if debug:
             traceback.print_exception(failure)
@@ -165,16 +168,6 @@ def _run(words: list[str]) -> int:
     return result if isinstance(result, int) else 0
 
 
-def _flush_stdout() -> None:
-    try:
-        sys.stdout.flush()
-    except OSError as failure:
-        if isinstance(failure, BrokenPipeError):
-            raise
-        _silence_stdout()
-        raise StackledgerError("cannot write to standard output", failure.strerror) from failure
-
-
 def _take_debug(words: list[str]) -> tuple[list[str], bool]:
     """Split `--debug` off, wherever it stands before a `--`."""
     end = words.index("--") if "--" in words else len(words)
@@ -193,6 +186,9 @@ def _explain(failure: Exception, words: Sequence[str]) -> StackledgerError:
     if is_duckdb(failure):
         return explain(failure)
     if isinstance(failure, OSError) and failure.strerror:
+        if failure.filename is None and failure.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+            _silence_stdout()
+            return StackledgerError("cannot write to standard output", failure.strerror)
         return StackledgerError(failure.strerror.lower(), failure.filename)
     return StackledgerError(
         f"unexpected {type(failure).__name__}",

@@ -13,7 +13,12 @@ _PART = re.compile(r"part-\d+\.parquet")
 
 
 def explain(failure: Exception) -> StackledgerError:
-    """Return a duckdb.Error as the error to raise: UsageError where the statement is wrong."""
+    """Return a duckdb.Error as the error to raise: UsageError where the statement is wrong.
+
+    Raises KeyboardInterrupt where Ctrl-C was the cause.
+    """
+    if is_interruption(failure):
+        raise KeyboardInterrupt from failure
     message = str(failure)
     if _PART.search(message):
         return StackledgerError(
@@ -27,10 +32,15 @@ def explain(failure: Exception) -> StackledgerError:
 
 def is_duckdb(failure: BaseException) -> bool:
     """Tell whether DuckDB raised it, without loading DuckDB."""
-    return any(
-        kind.__name__ == "Error" and kind.__module__.lstrip("_").startswith("duckdb")
-        for kind in type(failure).__mro__
-    )
+    kinds = {f"{kind.__module__}.{kind.__name__}" for kind in type(failure).__mro__}
+    return "_duckdb.Error" in kinds
+
+
+def is_interruption(failure: BaseException) -> bool:
+    """Tell whether it is DuckDB's way to say that Ctrl-C ended a query."""
+    if type(failure) is RuntimeError:
+        return str(failure) == "Query interrupted"
+    return is_duckdb(failure) and type(failure).__name__ == "InterruptException"
 
 
 def _head(message: str) -> str:

@@ -14,28 +14,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stackledger import manifest as manifests
-from stackledger import sqlerrors
+from stackledger import relations, sqlerrors
 from stackledger.diagnostics import warning
 from stackledger.errors import NoSuchCaptureError, StackledgerError, UsageError, nearest
 from stackledger.layers import rules as layer_rules
 from stackledger.manifest import Manifest
 from stackledger.resources import folder as resource_folder
 from stackledger.schema import TABLES
+from stackledger.wakeup import interruptible
 
 if TYPE_CHECKING:
     import duckdb
 
 STORE_VARIABLE = "STACKLEDGER_STORE"
 _COMMENT = re.compile(r"^COMMENT ON .*?';\n", re.MULTILINE | re.DOTALL)
-
-_SQL_TYPES = {
-    "int64": "BIGINT",
-    "int32": "INTEGER",
-    "int16": "SMALLINT",
-    "bool": "BOOLEAN",
-    "string": "VARCHAR",
-    "binary": "BLOB",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +74,13 @@ def default_store() -> Path:
     """Return `$STACKLEDGER_STORE`, else the platform's data folder."""
     if given := os.environ.get(STORE_VARIABLE):
         return Path(given)
-    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    return Path(base) / "stackledger"
+    try:
+        base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    except RuntimeError:  # a user without a home
+        raise UsageError(
+            "no place for the store is known", hint=f"--store DIR, or set {STORE_VARIABLE}"
+        ) from None
+    return base / "stackledger"
 
 
 def captures(store: Path) -> list[Capture]:
@@ -149,20 +146,19 @@ def connect(
 ) -> duckdb.DuckDBPyConnection:
     """Return a connection with the capture's tables, and every view of `queries/views`.
 
-    `layers` is a CSV file like `queries/layers.csv`; its rules come first.
+    `layers` is a CSV file like `queries/layers.csv`; its rules come first. Raises
+    StackledgerError where a part cannot be read.
     """
     import duckdb
 
     connection = duckdb.connect(":memory:")
+    interruptible(connection)
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET enable_progress_bar = false")
-    _facts(connection, capture)
-    for table in TABLES.values():
-        try:
-            _table(connection, table.name, capture.files(table.name))
-        except duckdb.Error as failure:
-            raise sqlerrors.explain(failure) from None
-    _layer_rules(connection, layers)
+    try:
+        relations.define(connection, capture, layer_rules(layers))
+    except duckdb.Error as failure:
+        raise sqlerrors.explain(failure) from None
     if views:
         for text in view_texts():
             connection.execute(text)
@@ -187,79 +183,8 @@ def document(connection: duckdb.DuckDBPyConnection) -> None:
     views = connection.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()
     for table in TABLES.values():
         kind = "VIEW" if (table.name,) in views else "TABLE"
-        connection.execute(f'COMMENT ON {kind} "{table.name}" IS {_literal(table.grain)}')
+        connection.execute(f'COMMENT ON {kind} "{table.name}" IS {relations.literal(table.grain)}')
         for column in table.columns:
             text = f"{column.unit} · {column.meaning}" if column.unit else column.meaning
             name = f'"{table.name}"."{column.name}"'
-            connection.execute(f"COMMENT ON COLUMN {name} IS {_literal(text)}")
-
-
-def _table(connection: duckdb.DuckDBPyConnection, name: str, files: list[str]) -> None:
-    """Define one table of the registry: a view of its parts, or empty."""
-    columns = TABLES[name].columns
-    if files:
-        # A view cannot take parameters, a variable can: no path is pasted into SQL.
-        connection.execute(f"SET VARIABLE files_{name} = $files", {"files": files})
-        listed = ", ".join(f'"{column.name}"' for column in columns)
-        connection.execute(
-            f'CREATE VIEW "{name}" AS SELECT {listed} FROM read_parquet('  # noqa: S608 - registry
-            f"getvariable('files_{name}'), hive_partitioning = false, union_by_name = true)"
-        )
-    else:
-        typed = ", ".join(f'"{column.name}" {_SQL_TYPES[column.kind]}' for column in columns)
-        connection.execute(f'CREATE TABLE "{name}" ({typed})')
-
-
-def _literal(text: str) -> str:
-    """Return our own registry's text as an SQL literal (COMMENT takes no parameter)."""
-    return "'" + text.replace("'", "''") + "'"
-
-
-def _facts(connection: duckdb.DuckDBPyConnection, capture: Capture) -> None:
-    """Tables from the manifest: capture, loss, disk."""
-    told = capture.manifest
-    connection.execute(
-        "CREATE TABLE capture (id VARCHAR, name VARCHAR, host VARCHAR, state VARCHAR,"
-        " started_ts_ns BIGINT, ended_ts_ns BIGINT, cpus INTEGER, memory_bytes BIGINT)"
-    )
-    connection.execute(
-        "INSERT INTO capture VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-        [
-            told.id,
-            told.name,
-            told.host,
-            told.state,
-            told.started_ns,
-            told.ended_ns or _last_ts_ns(capture),
-            told.machine.cpus,
-            told.machine.memory_bytes,
-        ],
-    )
-    connection.execute(
-        'CREATE TABLE loss ("table" VARCHAR, produced BIGINT, received BIGINT, lost BIGINT,'
-        " undecodable BIGINT)"
-    )
-    for one in told.losses:
-        row = [one.table, one.produced, one.received, one.lost, one.undecodable]
-        connection.execute("INSERT INTO loss VALUES ($1, $2, $3, $4, $5)", row)
-    connection.execute("CREATE TABLE disk (dev INTEGER, name VARCHAR, size_bytes BIGINT)")
-    for disk in told.topology.disks:
-        connection.execute(
-            "INSERT INTO disk VALUES ($1, $2, $3)", [disk.dev, disk.name, disk.size_bytes]
-        )
-
-
-def _last_ts_ns(capture: Capture) -> int:
-    """Return the time of the last part of a capture that was cut off."""
-    parts = [Path(file) for table in TABLES for file in capture.files(table)]
-    return max((part.stat().st_mtime_ns for part in parts), default=capture.manifest.started_ns)
-
-
-def _layer_rules(connection: duckdb.DuckDBPyConnection, own: Path | None) -> None:
-    connection.execute(
-        "CREATE TABLE layer_rule (priority INTEGER, field VARCHAR, pattern VARCHAR, layer VARCHAR)"
-    )
-    connection.executemany(
-        "INSERT INTO layer_rule VALUES ($1, $2, $3, $4)",
-        [[number, *rule] for number, rule in enumerate(layer_rules(own))],
-    )
+            connection.execute(f"COMMENT ON COLUMN {name} IS {relations.literal(text)}")

@@ -19,4 +19,6 @@ SELECT
 FROM block_io AS b
 LEFT JOIN disk AS d USING (dev)
 WHERE $pid IS NULL OR b.pid = $pid
-ORDER BY b.ts_ns, b.dev, b.sector
+ORDER BY
+  b.ts_ns, b.dev, b.sector, b.rwbs, b.pid, b.comm, b.bytes, b.queue_ns,
+  b.device_ns, b.error

@@ -11,6 +11,7 @@ SELECT
   received,
   lost,
   undecodable,
-  (lost + undecodable) / nullif(received + lost + undecodable, 0)::DOUBLE AS lost_share
+  (lost + undecodable)
+    / nullif(received + lost + undecodable, 0)::DOUBLE AS lost_share
 FROM loss
 ORDER BY "table"

@@ -6,7 +6,8 @@
 --           rate_hz over the capture, latencies of the callee in ns
 -- Cost:     one pass over the requests and the untraced calls
 WITH span AS (
-  SELECT greatest(1, ended_ts_ns - started_ts_ns) / 1e9 AS seconds FROM capture
+  SELECT greatest(1, ended_ts_ns - started_ts_ns) / 1e9 AS seconds
+  FROM capture
 ), links AS (
   SELECT
     coalesce(p.service, '(outside)') AS caller,
@@ -20,7 +21,8 @@ WITH span AS (
   LEFT JOIN requests AS p
     ON p.sock = r.parent_sock AND p.recv_ts_ns = r.parent_recv_ts_ns
   UNION ALL
-  SELECT p.service, u.service, u.layer, u.wait_ns, false, u.send_bytes, u.recv_bytes
+  SELECT
+    p.service, u.service, u.layer, u.wait_ns, false, u.send_bytes, u.recv_bytes
   FROM untraced AS u
   JOIN requests AS p
     ON p.sock = u.parent_sock AND p.recv_ts_ns = u.parent_recv_ts_ns

@@ -28,9 +28,9 @@ WITH roots AS (
 ), largest AS (
   SELECT
     root_sock, root_recv_ts_ns,
-    arg_max({layer: layer, service: service, part: part}, part_ns * critical_share)
-      AS what,
-    max(part_ns * critical_share)::BIGINT AS part_ns
+    max({
+      ns: part_ns * critical_share, layer: layer, service: service, part: part
+    }) AS what
   FROM parts
   GROUP BY ALL
 )
@@ -42,7 +42,7 @@ SELECT
   l.what.layer AS layer,
   l.what.service AS service,
   l.what.part AS largest_part,
-  l.part_ns,
+  l.what.ns::BIGINT AS part_ns,
   o.complete
 FROM roots AS o
 LEFT JOIN largest AS l

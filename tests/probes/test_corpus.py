@@ -89,7 +89,7 @@ def test_request_ledger(version: str, piece: int) -> None:
     assert {(row["protocol"], row["endpoint"], row["error"]) for row in requests} == {
         ("redis", "GET", False)
     }
-    assert {(row["recv_bytes"], row["send_bytes"]) for row in requests} == {(23, 5)}
+    assert {(row["recv_bytes"], row["send_bytes"]) for row in requests} == {(22, 5)}
     assert all(row["complete"] and row["payload"] is None for row in requests)
     assert all(0 < row["cpu_ns"] <= row["wall_ns"] for row in requests)
     assert intake.losses() == [

@@ -71,7 +71,8 @@ def capture() -> Callable[..., duckdb.DuckDBPyConnection]:
     """Give a function that opens a capture with the rows of some tables, assembled or not."""
 
     def opened(*, assembled: bool = True, **tables: Rows) -> duckdb.DuckDBPyConnection:
-        connection = store.connect(store.Capture(Path("no-files"), manifest()))
+        told = store.Capture(Path("no-files"), manifest())
+        connection = store.connect(told, views=not assembled)
         for table, rows in tables.items():
             _insert(connection, table, rows)
         if assembled:

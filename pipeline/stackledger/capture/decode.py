@@ -84,12 +84,9 @@ class Decoder:
     def table(self, name: str, rows: list[list[Value]]) -> pa.Table:
         """Return rows that were made by other means as a table of raw columns."""
         layout = self._layouts[name]
-        columns = zip(*rows, strict=True)
         arrays = [
-            pa.array(column, pa.string()).dictionary_encode()
-            if field.type == TEXT
-            else pa.array(column, field.type)
-            for column, field in zip(columns, layout.schema, strict=True)
+            _array(column, field.type)
+            for column, field in zip(zip(*rows, strict=True), layout.schema, strict=True)
         ]
         return pa.Table.from_arrays(arrays, schema=layout.schema)
 
@@ -97,27 +94,31 @@ class Decoder:
         if not protectable(chunk):
             self._slow(chunk.split(b"\n"), out, parts)
             return
-        if b"\\" in chunk:
+        escaped = b"\\" in chunk
+        if escaped:
             chunk = protect(chunk)
-        if b"\\u" in chunk and b'"lost_events"' in chunk and not self._hexadecimal:
+            escaped = b"\\u" in chunk
+        if escaped and not self._hexadecimal and b'"lost_events"' in chunk:
             # What came first decides how the count is to be read.
             self._slow((unprotect(line) for line in chunk.split(b"\n")), out, parts)
             return
         lines = pc.split_pattern(pa.array([chunk], pa.binary()), pattern=b"\n").values
+        lines = lines.slice(0, len(lines) - 1)  # every chunk ends with a newline
         for form in self._forms:
             mask = pc.starts_with(lines, pattern=form.prefix)
             if not mask.true_count:
                 continue
             mask = pc.and_(mask, pc.ends_with(lines, pattern=form.suffix))
-            rows = lines.filter(mask)
+            whole = mask.true_count == len(lines)
+            rows = lines if whole else lines.filter(mask)
             table = form.read(rows)
             if table is None:
                 self._slow((unprotect(line) for line in rows.to_pylist()), out, parts)
             else:
                 parts.setdefault(form.layout.name, []).append(table)
-            lines = lines.filter(pc.invert(mask))
+            lines = lines.slice(0, 0) if whole else lines.filter(pc.invert(mask))
         self._slow((unprotect(line) for line in lines.to_pylist()), out, parts)
-        self._hexadecimal = self._hexadecimal or b"\\u" in chunk
+        self._hexadecimal = self._hexadecimal or escaped
 
     def _slow(self, lines: Iterable[bytes], out: Decoded, parts: _Parts) -> None:
         found: dict[str, list[list[Value]]] = {}
@@ -148,6 +149,14 @@ class Decoder:
             if line.startswith(form.prefix):
                 return form.layout.name
         return ""
+
+
+def _array(values: tuple[Value, ...], kind: pa.DataType) -> pa.Array:
+    if kind == TEXT:
+        return pa.array(values, pa.string()).dictionary_encode()
+    if pa.types.is_boolean(kind):
+        return pa.array([bool(value) for value in values], kind)
+    return pa.array(values, kind)
 
 
 def _learn(layout: Layout, row: Row) -> None:

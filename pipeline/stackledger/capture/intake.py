@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
+import stackledger.capture.quickarrow  # noqa: F401 - saves 0.3 ms on many calls
 from stackledger.capture.decode import Decoded, Decoder
 from stackledger.capture.derive import derive
 from stackledger.capture.leftovers import Left, rows_of

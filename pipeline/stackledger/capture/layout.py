@@ -58,7 +58,8 @@ class Form:
         whole = pa.ListArray.from_arrays(pa.array([0, len(body)], pa.int32()), body)
         text = pc.binary_join(whole, b"\n")[0].as_py()
         if self.tuple_form:
-            if not self._quoted(text, body) or text.startswith(b" ") or b"\n " in text:
+            spaced = pc.starts_with(body, pattern=b" ").true_count
+            if spaced or not self._quoted(text, body):
                 return None
         else:
             text = text.replace(b"\\t", b"\t")

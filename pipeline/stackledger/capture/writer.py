@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+import stackledger.capture.quickarrow  # noqa: F401 - saves 0.3 ms on many calls
 from stackledger.errors import StackledgerError
 from stackledger.schema import TABLES
 

@@ -1,0 +1,109 @@
+"""The relations of a connection that are not made by SQL: recorded tables, facts, layer rules."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stackledger.schema import TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import duckdb
+
+    from stackledger.store import Capture
+
+_SQL_TYPES = {
+    "int64": "BIGINT",
+    "int32": "INTEGER",
+    "int16": "SMALLINT",
+    "bool": "BOOLEAN",
+    "string": "VARCHAR",
+    "binary": "BLOB",
+}
+
+
+def define(
+    connection: duckdb.DuckDBPyConnection,
+    capture: Capture,
+    rules: Sequence[tuple[str, str, str]],
+) -> None:
+    """Define every table of the registry, and what the manifest and the layer rules say."""
+    _facts(connection, capture)
+    for table in TABLES.values():
+        _table(connection, table.name, capture.files(table.name))
+    _layer_rules(connection, rules)
+
+
+def _table(connection: duckdb.DuckDBPyConnection, name: str, files: list[str]) -> None:
+    """Define one table of the registry: a view of its parts, or empty."""
+    columns = TABLES[name].columns
+    if files:
+        # A view cannot take parameters, a variable can: no path is pasted into SQL.
+        connection.execute(f"SET VARIABLE files_{name} = $files", {"files": files})
+        listed = ", ".join(f'"{column.name}"' for column in columns)
+        connection.execute(
+            f'CREATE VIEW "{name}" AS SELECT {listed} FROM read_parquet('  # noqa: S608 - registry
+            f"getvariable('files_{name}'), hive_partitioning = false, union_by_name = true)"
+        )
+    else:
+        typed = ", ".join(f'"{column.name}" {_SQL_TYPES[column.kind]}' for column in columns)
+        connection.execute(f'CREATE TABLE "{name}" ({typed})')
+
+
+def literal(text: str) -> str:
+    """Return our own registry's text as an SQL literal (COMMENT takes no parameter)."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _facts(connection: duckdb.DuckDBPyConnection, capture: Capture) -> None:
+    """Tables from the manifest: capture, loss, disk."""
+    told = capture.manifest
+    connection.execute(
+        "CREATE TABLE capture (id VARCHAR, name VARCHAR, host VARCHAR, state VARCHAR,"
+        " started_ts_ns BIGINT, ended_ts_ns BIGINT, cpus INTEGER, memory_bytes BIGINT)"
+    )
+    connection.execute(
+        "INSERT INTO capture VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        [
+            told.id,
+            told.name,
+            told.host,
+            told.state,
+            told.started_ns,
+            told.ended_ns or _last_ts_ns(capture),
+            told.machine.cpus,
+            told.machine.memory_bytes,
+        ],
+    )
+    connection.execute(
+        'CREATE TABLE loss ("table" VARCHAR, produced BIGINT, received BIGINT, lost BIGINT,'
+        " undecodable BIGINT)"
+    )
+    for one in told.losses:
+        row = [one.table, one.produced, one.received, one.lost, one.undecodable]
+        connection.execute("INSERT INTO loss VALUES ($1, $2, $3, $4, $5)", row)
+    connection.execute("CREATE TABLE disk (dev INTEGER, name VARCHAR, size_bytes BIGINT)")
+    for disk in told.topology.disks:
+        connection.execute(
+            "INSERT INTO disk VALUES ($1, $2, $3)", [disk.dev, disk.name, disk.size_bytes]
+        )
+
+
+def _last_ts_ns(capture: Capture) -> int:
+    """Return the time of the last part of a capture that was cut off."""
+    parts = [Path(file) for table in TABLES for file in capture.files(table)]
+    return max((part.stat().st_mtime_ns for part in parts), default=capture.manifest.started_ns)
+
+
+def _layer_rules(
+    connection: duckdb.DuckDBPyConnection, rules: Sequence[tuple[str, str, str]]
+) -> None:
+    connection.execute(
+        "CREATE TABLE layer_rule (priority INTEGER, field VARCHAR, pattern VARCHAR, layer VARCHAR)"
+    )
+    connection.executemany(
+        "INSERT INTO layer_rule VALUES ($1, $2, $3, $4)",
+        [[number, *rule] for number, rule in enumerate(rules)],
+    )

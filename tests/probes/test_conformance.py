@@ -1,0 +1,106 @@
+"""Probes and registry agree, both ways: what is printed is registered, what is registered is printed."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from stackledger import catalog
+from stackledger.capture import host, topology
+from stackledger.capture.clock import anchor
+from stackledger.capture.decode import Decoder
+from stackledger.capture.derive import derive
+from stackledger.capture.program import unfolded
+from stackledger.capture.writer import arrow_schema
+from stackledger.schema import TABLES
+
+# Raw columns that capture/derive.py turns into others; all the rest keep their names.
+DERIVED = {
+    "pid_tid": {"pid", "tid"},
+    "calls_handovers": {"calls", "handovers"},
+    "first": {"protocol", "endpoint", "statement", "payload"},
+    "answer": {"status", "error"},
+    "cmd_flags": {"rwbs"},
+    "blk_status": {"error"},
+}
+# The one column that some table lacks although it is derived: calls keep no payload.
+NOT_KEPT = {("call", "payload")}
+# Read from /proc and /sys.
+OF_THE_HOST = {"process", "host_cpu", "host_disk", "host_net"}
+
+EMITTED = [
+    (stem, emitted) for stem, probe in catalog.probes().items() for emitted in probe.emits
+]
+IDS = [f"{stem}-{emitted.table}" for stem, emitted in EMITTED]
+
+
+@pytest.mark.parametrize(("stem", "emitted"), EMITTED, ids=IDS)
+def test_what_a_probe_emits_is_what_is_registered(stem, emitted):
+    made = {name for raw in emitted.columns for name in DERIVED.get(raw, {raw})}
+    made -= {column for table, column in NOT_KEPT if table == emitted.table}
+    assert made == {column.name for column in TABLES[emitted.table].columns}
+
+
+def test_every_table_is_emitted_by_a_probe_or_read_from_the_host():
+    of_probes = {emitted.table for _stem, emitted in EMITTED}
+    assert of_probes | OF_THE_HOST == set(TABLES)
+    assert not of_probes & OF_THE_HOST
+
+
+@pytest.mark.parametrize(("stem", "emitted"), EMITTED, ids=IDS)
+def test_derive_fills_every_column(stem, emitted):
+    """A row of ones has a value in each column of its table, and nothing else comes of it."""
+    texts = {"first": "GET / HTTP/1.1\\x0d\\x0a", "rwbs": "R"}
+    raw = Decoder(catalog.probe(stem).emits).table(
+        emitted.table,
+        [
+            [
+                texts.get(name, "x")
+                if name in texts or name in ("comm", "local_addr", "remote_addr")
+                else 1
+                for name in emitted.columns
+            ]
+        ],
+    )
+    derived = derive(emitted.table, raw, 0, payload=True)
+    assert derived.column_names == arrow_schema(emitted.table).names
+    (row,) = derived.to_pylist()
+    assert [name for name, value in row.items() if value is None] == []
+
+
+@pytest.mark.parametrize("stem", sorted(catalog.probes()))
+def test_a_program_prints_as_many_values_as_its_header_says(stem):
+    probe = catalog.probes()[stem]
+    program = unfolded(probe.text())
+    columns = {emitted.table: len(emitted.columns) for emitted in probe.emits}
+    printed = {
+        (table, fields.count("\\t"))
+        for table, fields in re.findall(r'printf\("(\w+)((?:\\t%\w+)+)\\n"', program)
+    }
+    for table, values in re.findall(r'print\(\("(\w+)", (.*?)\)\);', program, re.DOTALL):
+        if table in columns:
+            printed.add((table, len(_split(values))))
+    assert printed == set(columns.items())
+
+
+def _split(values: str) -> list[str]:
+    """Return the parts between commas that are in no parentheses and no brackets."""
+    parts, depth = [""], 0
+    for letter in values:
+        depth += (letter in "([") - (letter in ")]")
+        if letter == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    return parts
+
+
+def test_what_is_read_from_the_host_is_what_is_registered():
+    now = anchor()
+    reading = host.read(now)
+    tables = dict(host.difference(reading, reading, now.offset_ns))
+    tables["process"] = topology.processes(now, set())
+    assert set(tables) == OF_THE_HOST
+    for name, rows in tables.items():
+        assert rows.schema.names == arrow_schema(name).names
