@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
+
+from stackledger import manifest, resources
+from stackledger.capture.replay import replay
 
 REQUIRED = os.environ.get("STACKLEDGER_LIVE") == "required"
 
@@ -40,3 +44,21 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     if REQUIRED:
         pytest.fail(f"STACKLEDGER_LIVE=required, but this host {obstacle}", pytrace=False)
     pytest.skip(obstacle)
+
+
+class Replayed(NamedTuple):
+    """The shipped recording as a capture: the only one of its store."""
+
+    store: Path
+    folder: Path
+    id: str
+    name: str
+
+
+@pytest.fixture(scope="session")
+def replayed(tmp_path_factory: pytest.TempPathFactory) -> Replayed:
+    """Replay the recording that `stackledger demo` shows; nobody may write to it."""
+    store = tmp_path_factory.mktemp("replayed") / "store"
+    folder = replay(resources.folder("recordings") / "demo", store)
+    told = manifest.load(folder)
+    return Replayed(store, folder, told.id, told.name)

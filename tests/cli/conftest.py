@@ -1,7 +1,10 @@
-"""Runs the command line as a user would, inside this process."""
+"""Runs the command line as a user would: inside this process, or as a program of its own."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
@@ -10,6 +13,8 @@ from stackledger.cli import main
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tests.conftest import Replayed
 
 
 class Outcome(NamedTuple):
@@ -34,5 +39,34 @@ def run(
         code = main(argv)
         streams = capsys.readouterr()
         return Outcome(code, streams.out, streams.err)
+
+    return call
+
+
+@pytest.fixture
+def ask(
+    run: Callable[..., Outcome], replayed: Replayed, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Outcome]:
+    """Return `run` where the store holds the replayed recording."""
+    monkeypatch.setenv("STACKLEDGER_STORE", str(replayed.store))
+    return run
+
+
+@pytest.fixture
+def program(replayed: Replayed) -> Callable[..., subprocess.CompletedProcess[bytes]]:
+    """Return `program(*argv, **environment)`: a process of its own, its streams in bytes."""
+
+    def call(*argv: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            [sys.executable, "-m", "stackledger", *argv],
+            capture_output=True,
+            timeout=60,
+            env={
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join(sys.path),
+                "STACKLEDGER_STORE": str(replayed.store),
+                **environment,
+            },
+        )
 
     return call

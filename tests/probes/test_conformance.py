@@ -11,6 +11,7 @@ from stackledger.capture import host, topology
 from stackledger.capture.clock import anchor
 from stackledger.capture.decode import Decoder
 from stackledger.capture.derive import derive
+from stackledger.capture.layout import raw_kind
 from stackledger.capture.program import unfolded
 from stackledger.capture.writer import arrow_schema
 from stackledger.schema import TABLES
@@ -51,22 +52,13 @@ def test_every_table_is_emitted_by_a_probe_or_read_from_the_host():
 @pytest.mark.parametrize(("stem", "emitted"), EMITTED, ids=IDS)
 def test_derive_fills_every_column(stem, emitted):
     """A row of ones has a value in each column of its table, and nothing else comes of it."""
-    texts = {"first": "GET / HTTP/1.1\\x0d\\x0a", "rwbs": "R"}
-    raw = Decoder(catalog.probe(stem).emits).table(
-        emitted.table,
-        [
-            [
-                texts.get(name, "x")
-                if name in texts or name in ("comm", "local_addr", "remote_addr")
-                else 1
-                for name in emitted.columns
-            ]
-        ],
-    )
+    ones = {"string": "GET / HTTP/1.1\\x0d\\x0a", "bool": True, "int": 1}
+    row = [ones[raw_kind(emitted.table, name)] for name in emitted.columns]
+    raw = Decoder(catalog.probe(stem).emits).table(emitted.table, [row])
     derived = derive(emitted.table, raw, 0, payload=True)
     assert derived.column_names == arrow_schema(emitted.table).names
-    (row,) = derived.to_pylist()
-    assert [name for name, value in row.items() if value is None] == []
+    (found,) = derived.to_pylist()
+    assert [name for name, value in found.items() if value is None] == []
 
 
 @pytest.mark.parametrize("stem", sorted(catalog.probes()))

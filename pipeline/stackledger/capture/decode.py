@@ -8,6 +8,7 @@ as CSV. Whatever does not fit that exactly goes, chunk by chunk, through
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stackledger.capture.escapes import protect, protectable, unprotect
+from stackledger.capture.escapes import has_code, protectable
 from stackledger.capture.layout import TEXT, Layout, forms
 from stackledger.capture.lines import Message, Row, Value, read_line, typed
 from stackledger.catalog import Emitted
@@ -23,6 +24,8 @@ from stackledger.catalog import Emitted
 _CHUNK_BYTES = 1 << 22
 _LINE_LIMIT_BYTES = 1 << 20
 _SAMPLES = 5
+
+_COUNTS = re.compile(rb'"(?:lost_events|hist)"')
 
 _Parts = dict[str, list[pa.Table]]
 
@@ -46,6 +49,9 @@ class Decoder:
         self._forms = [form for layout in self._layouts.values() for form in forms(layout)]
         self._rest = b""
         self._skipping = False  # inside a line that is too long to be one
+        # Of bpftrace >= 0.24, whose output prints some counts in hexadecimal once a
+        # byte was escaped; its first line tells, as does every later count.
+        self._rewritten = False
         self._hexadecimal = False
 
     def feed(self, data: bytes) -> Decoded:
@@ -91,16 +97,9 @@ class Decoder:
         return pa.Table.from_arrays(arrays, schema=layout.schema)
 
     def _chunk(self, chunk: bytes, out: Decoded, parts: _Parts) -> None:
-        if not protectable(chunk):
+        if not protectable(chunk) or (self._rewritten and _COUNTS.search(chunk)):
+            # In their order: an escape that came before decides how a count is read.
             self._slow(chunk.split(b"\n"), out, parts)
-            return
-        escaped = b"\\" in chunk
-        if escaped:
-            chunk = protect(chunk)
-            escaped = b"\\u" in chunk
-        if escaped and not self._hexadecimal and b'"lost_events"' in chunk:
-            # What came first decides how the count is to be read.
-            self._slow((unprotect(line) for line in chunk.split(b"\n")), out, parts)
             return
         lines = pc.split_pattern(pa.array([chunk], pa.binary()), pattern=b"\n").values
         lines = lines.slice(0, len(lines) - 1)  # every chunk ends with a newline
@@ -111,14 +110,15 @@ class Decoder:
             mask = pc.and_(mask, pc.ends_with(lines, pattern=form.suffix))
             whole = mask.true_count == len(lines)
             rows = lines if whole else lines.filter(mask)
-            table = form.read(rows)
+            table = form.read(rows) if len(rows) else None
             if table is None:
-                self._slow((unprotect(line) for line in rows.to_pylist()), out, parts)
+                self._slow(rows.to_pylist(), out, parts)
             else:
                 parts.setdefault(form.layout.name, []).append(table)
             lines = lines.slice(0, 0) if whole else lines.filter(pc.invert(mask))
-        self._slow((unprotect(line) for line in lines.to_pylist()), out, parts)
-        self._hexadecimal = self._hexadecimal or escaped
+        self._slow(lines.to_pylist(), out, parts)
+        if self._rewritten and not self._hexadecimal:
+            self._hexadecimal = has_code(chunk)
 
     def _slow(self, lines: Iterable[bytes], out: Decoded, parts: _Parts) -> None:
         found: dict[str, list[list[Value]]] = {}
@@ -126,9 +126,9 @@ class Decoder:
             if not line or line.isspace():
                 continue
             said = read_line(line, hexadecimal=self._hexadecimal)
-            if b"\\u" in line.replace(b"\\\\", b""):
-                self._hexadecimal = True
+            self._hexadecimal = self._hexadecimal or has_code(line)
             if isinstance(said, Message):
+                self._rewritten = self._rewritten or b'"count":' in line
                 if said.kind == "lost_events":
                     out.lost += said.data or 0
                 out.messages.append(said)

@@ -48,8 +48,13 @@ def examine_host() -> Host:
 
 
 def examine_signals(host: Host) -> list[Finding]:
-    """Return a finding per probe: each one's real program was attached for a moment."""
-    probes = list(catalog.probes().values())
+    """Return a finding per signal: the real program was attached for a moment.
+
+    Of several variants the one that a capture would take here.
+    """
+    names = dict.fromkeys(probe.name for probe in catalog.probes().values())
+    version = None if host.bpftrace is None else host.bpftrace.version
+    probes = [catalog.probe(name, version) for name in names]
     if host.bpftrace is None:
         return [_untried(probe, host) for probe in probes]
     with ThreadPoolExecutor(max_workers=len(probes)) as pool:
@@ -58,7 +63,7 @@ def examine_signals(host: Host) -> list[Finding]:
 
 def ledger_obstacle(host: Host, signals: Sequence[Finding]) -> Finding | None:
     """Return the finding without which there is no ledger, None if it can run."""
-    ledgers = [one for one in signals if one.name.partition(".")[0] == LEDGER]
+    ledgers = [one for one in signals if one.name == LEDGER]
     if any(one.state != "unavailable" for one in ledgers):
         return obstacle(host.findings)
     return obstacle(host.findings) or next(iter(ledgers), None)
@@ -66,29 +71,34 @@ def ledger_obstacle(host: Host, signals: Sequence[Finding]) -> Finding | None:
 
 def _try(host: Host, probe: catalog.Probe) -> Finding:
     assert host.bpftrace is not None
-    if host.bpftrace.version[:2] < probe.min_bpftrace:
-        why = f"needs bpftrace {'.'.join(map(str, probe.min_bpftrace))} or later"
-        return Finding(_signal(probe), "unavailable", probe.purpose, why)
     constants = {} if host.padding is None else {"STACK": trial.STACK_BYTES - host.padding}
     try:
         text = program.build(probe.text(), constants=constants)
     except StackledgerError as failure:
-        return Finding(_signal(probe), "unavailable", probe.purpose, str(failure))
+        return Finding(probe.name, "unavailable", probe.purpose, str(failure))
     reason = trial.attach(host.bpftrace, probe.name, text)
     if reason is None:
-        return Finding(_signal(probe), _grade(probe), probe.purpose)
+        return Finding(probe.name, _grade(probe), probe.purpose, _better(probe))
     remedy = newer_kernel() if "not found" in reason or "not available" in reason else ""
-    return Finding(_signal(probe), "unavailable", probe.purpose, reason, remedy)
+    return Finding(probe.name, "unavailable", probe.purpose, reason, remedy)
 
 
 def _untried(probe: catalog.Probe, host: Host) -> Finding:
     missing = obstacle(host.findings)
     why = f"not tried, see {missing.name}" if missing else "not tried"
-    return Finding(_signal(probe), "unavailable", probe.purpose, why)
+    return Finding(probe.name, "unavailable", probe.purpose, why)
 
 
-def _signal(probe: catalog.Probe) -> str:
-    return f"{probe.name}.{probe.variant}" if probe.variant else probe.name
+def _better(probe: catalog.Probe) -> str:
+    """Say what an approximate variant lacks to be exact."""
+    exact = [
+        ".".join(map(str, other.min_bpftrace))
+        for other in catalog.probes().values()
+        if other.name == probe.name and _grade(other) == "exact"
+    ]
+    if _grade(probe) == "exact" or not exact:
+        return ""
+    return f"exact with bpftrace {min(exact)} or later"
 
 
 def _grade(probe: catalog.Probe) -> State:

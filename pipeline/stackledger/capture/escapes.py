@@ -38,9 +38,17 @@ def protect(chunk: bytes) -> bytes:
     return chunk.replace(b"\\\\", _BACKSLASH).replace(b'\\"', _QUOTE)
 
 
-def unprotect(line: bytes) -> bytes:
-    """Return the JSON line as it was before `protect`."""
-    return line.replace(_BACKSLASH, b"\\\\").replace(_QUOTE, b'\\"')
+def has_code(text: bytes) -> bool:
+    """Return whether some character of JSON text is written as `\\uXXXX`."""
+    return b"\\u" in text and b"\\u" in text.replace(b"\\\\", b"")
+
+
+def unescaped(values: pa.BinaryArray) -> pa.StringArray:
+    """Return the text of JSON strings that need no `protect`: nearly all escapes are `\\\\`."""
+    rare = pc.match_substring_regex(values, rb"^(?:[^\\]|\\\\)*\\[^\\]")
+    if pc.any(rare).as_py():
+        return plain(pa.array([protect(value) for value in values.to_pylist()], pa.binary()))
+    return _utf8(pc.replace_substring(values, pattern=b"\\\\", replacement=b"\\"))
 
 
 def plain(values: pa.BinaryArray) -> pa.StringArray:
@@ -51,14 +59,18 @@ def plain(values: pa.BinaryArray) -> pa.StringArray:
             values = pc.replace_substring(values, pattern=raw, replacement=text)
         values = pc.replace_substring(values, pattern=_BACKSLASH, replacement=b"\\")
         values = pc.replace_substring(values, pattern=_QUOTE, replacement=b'"')
-        try:
-            return values.cast(pa.string())
-        except pa.ArrowInvalid:  # not UTF-8
-            decoded = [value.decode("utf-8", "replace") for value in values.to_pylist()]
-            return pa.array(decoded, pa.string())
+        return _utf8(values)
     mended = pa.array([_unescape(value) for value in values.filter(rare).to_pylist()], pa.string())
     others = plain(pc.if_else(rare, b"", values))
     return pc.replace_with_mask(others, rare, mended)
+
+
+def _utf8(values: pa.BinaryArray) -> pa.StringArray:
+    try:
+        return values.cast(pa.string())
+    except pa.ArrowInvalid:
+        decoded = [value.decode("utf-8", "replace") for value in values.to_pylist()]
+        return pa.array(decoded, pa.string())
 
 
 def _unescape(value: bytes) -> str:

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as csv
 
-from stackledger.capture.escapes import plain
+from stackledger.capture.escapes import plain, protect, unescaped
 from stackledger.capture.lines import wrapped
 from stackledger.catalog import Emitted
 from stackledger.schema import TABLES
@@ -58,10 +58,13 @@ class Form:
         whole = pa.ListArray.from_arrays(pa.array([0, len(body)], pa.int32()), body)
         text = pc.binary_join(whole, b"\n")[0].as_py()
         if self.tuple_form:
+            if b"\\" in text:
+                text = protect(text)
             spaced = pc.starts_with(body, pattern=b" ").true_count
             if spaced or not self._quoted(text, body):
                 return None
         else:
+            # An escaped backslash before a t makes one value too many: the exact way.
             text = text.replace(b"\\t", b"\t")
         try:
             table = self._parsed(text)
@@ -76,7 +79,8 @@ class Form:
         if text.count(b'"') == wanted * len(body):
             return True
         # bpftrace >= 0.24 puts quotes around large integers too.
-        quotes = pc.count_substring(body, pattern=b'"')
+        lines = pc.split_pattern(pa.array([text], pa.binary()), pattern=b"\n").values
+        quotes = pc.count_substring(lines, pattern=b'"')
         odd = pc.max(pc.bit_wise_and(quotes, 1)).as_py()
         return not odd and pc.min(quotes).as_py() >= wanted
 
@@ -108,11 +112,12 @@ class Form:
 
     def _typed(self, table: pa.Table) -> pa.Table | None:
         layout = self.layout
+        text = plain if self.tuple_form else unescaped
         arrays = []
         for name, kind, column in zip(layout.columns, layout.kinds, table.columns, strict=True):
             array = column.combine_chunks()
             if kind == "string":
-                array = pa.DictionaryArray.from_arrays(array.indices, plain(array.dictionary))
+                array = pa.DictionaryArray.from_arrays(array.indices, text(array.dictionary))
             elif name in layout.wide:
                 numbers = _signed(array.dictionary)
                 if numbers is None:

@@ -50,7 +50,7 @@ def query(
     wanted = queries.get(name)
     if explain:
         for key in ("purpose", "answers", "params", "returns", "cost"):
-            typer.echo(f"{key:<9} {getattr(wanted, key)}")
+            typer.echo(rows.fact(key, getattr(wanted, key)))
         return
     given = dict(_pair(word) for word in param or ())
     columns, found = over_captures(

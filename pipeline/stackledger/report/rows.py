@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import sys
 import textwrap
 from decimal import Decimal
@@ -31,8 +32,10 @@ def write(
     """Print rows as table, csv, json, jsonl or parquet; at most `limit` of them.
 
     A table's numbers are made readable by the unit in the column's name; the
-    other formats carry them as they are.
+    other formats carry them as they are, in UTF-8 whatever the locale.
     """
+    if form != "table" and isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")
     shown = rows if limit is None else rows[:limit]
     if form == "table":
         table(columns, shown)

@@ -178,6 +178,14 @@ def test_rows_of_printf() -> None:
     decoded = Decoder([emitted]).feed(line * 2 + broken + line)
     assert _rows(decoded, "call") == [(12, -131387293271424, True, 'GET \\x0d"')] * 3
     assert decoded.undecodable == {"call": 1}
+    odd = b'{"type": "printf", "data": "call\\t12\\t7\\t1\\ta\\\\tb\\\\\\\\t\\n"}\n'
+    odd_too = odd.replace(b"\\ta", b"\\t\\uffffffc3\\uffffffa9")
+    assert _rows(Decoder([emitted]).feed(odd + line + odd_too), "call") == [
+        (12, 7, True, "a\\tb\\\\t"),
+        (12, -131387293271424, True, 'GET \\x0d"'),
+        (12, 7, True, "é\\tb\\\\t"),
+    ]
+    assert decoded.undecodable == {"call": 1}
 
 
 def test_several_tables_in_one_stream() -> None:

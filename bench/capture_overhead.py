@@ -1,0 +1,152 @@
+"""What a capture's own side costs beside bpftrace: CPU and memory at a given rate, as root.
+
+    python bench/capture_overhead.py [--rows 20000] [--seconds 15]
+
+A driver makes system calls at the rate; a real bpftrace prints a row of block_io for
+each, or one of request_ledger's requests with first bytes; a capture records them.
+Prints the CPU time of bpftrace and of the recording process while it recorded, and the
+most memory that the latter held.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "pipeline"))
+
+import psutil
+
+from stackledger import catalog
+from stackledger.capture import session
+from stackledger.capture.recording import Progress
+from stackledger.capture.session import Options, record
+
+_HOOK = "tracepoint:syscalls:sys_enter_getpriority"
+_BLOCK_IO = (
+    'print(("block_io", nsecs, (int64)pid, (int64)tid, comm, (uint64)266338304,'
+    ' (int64)(nsecs % 4294967296), (int64)4096, "WS", (int64)(nsecs % 9001),'
+    " (int64)(nsecs % 400009), (int64)0)); @produced_block_io = count();"
+)
+_DRIVER = """
+import os, sys, time
+rate, end = int(sys.argv[1]), time.monotonic() + float(sys.argv[2])
+step, due = 0.005, time.monotonic()
+while due < end:
+    for _ in range(int(rate * step)):
+        os.getpriority(0, 0)
+    due += step
+    time.sleep(max(0.0, due - time.monotonic()))
+"""
+
+
+def _request() -> str:
+    (columns,) = (
+        one.columns for one in catalog.probe("request_ledger").emits if one.table == "request"
+    )
+    own = {"ts_ns": "nsecs", "pid_tid": "(uint64)pid << 32", "complete": "(uint64)1"}
+    values = ", ".join(own.get(name, "nsecs % 1000003") for name in columns if name != "first")
+    form = "\\t%lld" * (len(columns) - 1)
+    text = '"GET /api/orders/1234567?page=3 HTTP/1.1_Host: shop.example_Us"'
+    return (
+        f'$b = {text}; printf("request{form}\\t%s\\n", {values}, $b); @produced_request = count();'
+    )
+
+
+def _probe(table: str, folder: Path) -> catalog.Probe:
+    """Return a probe that prints one row of `table` for each of the driver's calls."""
+    stem = {"block_io": "block_io.tracepoint", "request": "request_ledger"}[table]
+    emits = next(one for one in catalog.probe(stem).emits if one.table == table)
+    body = {"block_io": _BLOCK_IO, "request": _request()}[table]
+    path = folder / f"{catalog.probe(stem).name}.bt"
+    path.write_text(
+        f"// {path.stem}   A row for each call.\n//\n"
+        f"// Emits:  {table}({', '.join(emits.columns)})\n"
+        "// Needs:  bpftrace >= 0.17\n// Grade:  exact\n\n"
+        f'{_HOOK} /comm == "sl-driver"/ {{\n    // @stopped\n    {body}\n}}\n'
+    )
+    return catalog.read_probe(path)
+
+
+class Meter:
+    """CPU seconds and memory of this process and of its bpftrace, while recording."""
+
+    def __init__(self) -> None:
+        self.own = psutil.Process()
+        self.begun: tuple[float, float, float] | None = None
+        self.ended = (0.0, 0.0, 0.0)
+        self.rss = 0
+
+    def __call__(self, progress: Progress) -> None:
+        if progress.phase != "recording":
+            return
+        now = self._read()
+        self.rss = max(self.rss, self.own.memory_info().rss)
+        if self.begun is None and progress.elapsed_s >= 1:
+            self.begun = now
+        self.ended = now
+
+    def _read(self) -> tuple[float, float, float]:
+        mine = sum(self.own.cpu_times()[:2])
+        traced = sum(
+            sum(child.cpu_times()[:2])
+            for child in self.own.children()
+            if child.name() == "bpftrace"
+        )
+        return time.monotonic(), mine, traced
+
+
+def measure(table: str, rate: int, seconds: float) -> None:
+    """Record one capture and print its line."""
+    with tempfile.TemporaryDirectory() as folder:
+        base = Path(folder)
+        probe = _probe(table, base)
+        original = session.catalog.probe
+        session.catalog.probe = lambda name, version=None: probe  # type: ignore[assignment]
+        meter = Meter()
+        try:
+            script = f"open('/proc/self/comm', 'w').write('sl-driver'){_DRIVER}"
+            outcome = record(
+                Options(
+                    store=base / "store",
+                    probes=(probe.name,),
+                    command=(sys.executable, "-c", script, str(rate), str(seconds)),
+                ),
+                meter,
+            )
+        finally:
+            session.catalog.probe = original
+        (loss,) = outcome.manifest.losses
+        assert meter.begun is not None
+        elapsed, mine, traced = (
+            after - before for after, before in zip(meter.ended, meter.begun, strict=True)
+        )
+        size = sum(part.stat().st_size for part in outcome.folder.glob(f"{table}/*.parquet"))
+        print(
+            f"{table:10}{loss.received / seconds:10,.0f}{loss.lost:8,}"
+            f"{traced / elapsed:10.1%}{mine / elapsed:10.1%}{mine / traced:8.1%}"
+            f"{meter.rss / (1 << 20):9.0f}{size / loss.received:9.1f}"
+        )
+
+
+def main() -> None:
+    """Print a line for each table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, default=20_000)
+    parser.add_argument("--seconds", type=float, default=15.0)
+    words = parser.parse_args()
+    if os.geteuid() != 0:
+        raise SystemExit("bpftrace needs root")
+    print(
+        f"{'table':10}{'rows/s':>10}{'lost':>8}{'bpftrace':>10}{'own CPU':>10}"
+        f"{'ratio':>8}{'RSS MiB':>9}{'B/row':>9}"
+    )
+    for table in ("block_io", "request"):
+        measure(table, words.rows, words.seconds)
+
+
+main()
