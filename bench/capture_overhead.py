@@ -50,11 +50,10 @@ def _request() -> str:
     )
     own = {"ts_ns": "nsecs", "pid_tid": "(uint64)pid << 32", "complete": "(uint64)1"}
     values = ", ".join(own.get(name, "nsecs % 1000003") for name in columns if name != "first")
-    form = "\\t%lld" * (len(columns) - 1)
+    form = "\\x7f%lld" * (len(columns) - 1)
     text = '"GET /api/orders/1234567?page=3 HTTP/1.1_Host: shop.example_Us"'
-    return (
-        f'$b = {text}; printf("request{form}\\t%s\\n", {values}, $b); @produced_request = count();'
-    )
+    row = f'printf("request{form}\\x7f%s\\n", {values}, $b);'
+    return f"$b = {text}; {row} @produced_request = count();"
 
 
 def _probe(table: str, folder: Path) -> catalog.Probe:
@@ -80,6 +79,7 @@ class Meter:
         self.begun: tuple[float, float, float] | None = None
         self.ended = (0.0, 0.0, 0.0)
         self.rss = 0
+        self.traced: psutil.Process | None = None
 
     def __call__(self, progress: Progress) -> None:
         if progress.phase != "recording":
@@ -92,12 +92,10 @@ class Meter:
 
     def _read(self) -> tuple[float, float, float]:
         mine = sum(self.own.cpu_times()[:2])
-        traced = sum(
-            sum(child.cpu_times()[:2])
-            for child in self.own.children()
-            if child.name() == "bpftrace"
-        )
-        return time.monotonic(), mine, traced
+        if self.traced is None:
+            children = self.own.children()
+            self.traced = next(child for child in children if child.name() == "bpftrace")
+        return time.monotonic(), mine, sum(self.traced.cpu_times()[:2])
 
 
 def measure(table: str, rate: int, seconds: float) -> None:
@@ -106,7 +104,7 @@ def measure(table: str, rate: int, seconds: float) -> None:
         base = Path(folder)
         probe = _probe(table, base)
         original = session.catalog.probe
-        session.catalog.probe = lambda name, version=None: probe  # type: ignore[assignment]
+        session.catalog.probe = lambda *_: probe  # type: ignore[assignment]
         meter = Meter()
         try:
             script = f"open('/proc/self/comm', 'w').write('sl-driver'){_DRIVER}"

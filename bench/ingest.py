@@ -33,7 +33,7 @@ _REPEATS = 5
 _REQUESTS = (
     "GET /api/orders/{0}?page={1} HTTP/1.1\\\\x0d\\\\x0aHost: shop.example\\\\x0d\\\\x0aUser-",
     "Q\\\\x00\\\\x00\\\\x00;SELECT abalance FROM pgbench_accounts WHERE aid = {0};\\\\x00",
-    "B\\\\x00\\\\x00\\\\x00 \\\\x00S_{1}\\\\x00\\\\x00\\\\x00\\\\x00\\\\x01\\\\x00\\\\x00\\\\x00\\\\x04{0}",
+    "B\\\\x00\\\\x00\\\\x00 \\\\x00S_{1}\\\\x00\\\\x00\\\\x00\\\\x00\\\\x04{0}",
     "*2\\\\x0d\\\\x0a$3\\\\x0d\\\\x0aGET\\\\x0d\\\\x0a$12\\\\x0d\\\\x0aorder:{0}\\\\x0d\\\\x0a",
 )
 
@@ -74,9 +74,8 @@ def request(rows: int) -> Iterator[str]:
         values |= {"recv_bytes": 80, "send_bytes": wall % 900, "answer": 1702256938}
         form = _REQUESTS[number % len(_REQUESTS)]
         values["first"] = form.format(spread.randrange(10**6), number % 9)
-        yield '{"type": "printf", "data": "request\\t%s\\n"}\n' % "\\t".join(
-            str(values[name]) for name in columns
-        )
+        text = "\\t".join(str(values[name]) for name in columns)
+        yield f'{{"type": "printf", "data": "request\\t{text}\\n"}}\n'
 
 
 def ours(probe: str, file: Path, store: Path) -> int:

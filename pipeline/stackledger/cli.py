@@ -9,13 +9,14 @@ from __future__ import annotations
 import errno
 import io
 import os
+import re
 import sys
 import traceback
 from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from stackledger import __version__, diagnostics
 from stackledger.errors import StackledgerError, UsageError, nearest
@@ -82,21 +83,28 @@ class _LazyGroup(TyperGroup):
             raise _ReaderGoneError from gone
 
 
+class _Command(TyperCommand):
+    """Takes a metavar that has brackets of its own as it is."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        pieces = super().collect_usage_pieces(ctx)
+        return [re.sub(r"^\[(\[.*)\](\.\.\.)?$", r"\1", piece) for piece in pieces]
+
+
 class _ReaderGoneError(Exception):
     """Whoever read standard output has closed it, as `| head` does."""
 
 
 def _load(name: str, module: str, purpose: str) -> Any:
     """Import one command's module and return its function as a Typer command."""
-    app = _app()
+    app = _app(add_completion=False)
     function = getattr(import_module(module), module.rpartition(".")[2])
-    app.command(name, short_help=purpose)(function)
+    app.command(name, short_help=purpose, cls=_Command)(function)
     return typer.main.get_command(app)
 
 
 def _app(**settings: Any) -> typer.Typer:
     return typer.Typer(
-        add_completion=bool(settings),
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},

@@ -9,7 +9,6 @@ from stackledger.errors import StackledgerError, UsageError
 # The statement itself is wrong; everything else went wrong while it ran.
 _STATEMENT = ("Parser Error", "Binder Error", "Catalog Error", "Syntax Error")
 _PLACE = re.compile(r"LINE (\d+): (.*)\n( *)\^")
-_PART = re.compile(r"part-\d+\.parquet")
 
 
 def explain(failure: Exception) -> StackledgerError:
@@ -20,12 +19,6 @@ def explain(failure: Exception) -> StackledgerError:
     if is_interruption(failure):
         raise KeyboardInterrupt from failure
     message = str(failure)
-    if _PART.search(message):
-        return StackledgerError(
-            "a part of the capture cannot be read",
-            _head(message),
-            hint="move that file out of the capture's folder: the other parts still answer",
-        )
     kind = UsageError if message.startswith(_STATEMENT) else StackledgerError
     return kind("SQL", _head(message) + _position(message))
 

@@ -6,7 +6,6 @@ Parquet files are read in place.
 
 from __future__ import annotations
 
-import glob
 import os
 import re
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     import duckdb
 
 STORE_VARIABLE = "STACKLEDGER_STORE"
+_IN_A_DAY = f"host=*/capture=*/{manifests.FILE_NAME}"
 _COMMENT = re.compile(r"^COMMENT ON .*?';\n", re.MULTILINE | re.DOTALL)
 
 
@@ -98,19 +98,20 @@ def captures(store: Path) -> list[Capture]:
 
 
 def _manifests(store: Path) -> list[Path]:
+    """Return every capture.json of the store."""
     try:
-        entries = list(store.iterdir())
+        days = [entry for entry in store.iterdir() if entry.name.startswith("dt=")]
+        return [path for day in sorted(days) for path in sorted(day.glob(_IN_A_DAY))]
     except FileNotFoundError:
         return []
     except NotADirectoryError:
         raise UsageError("the store is not a folder", store) from None
     except OSError as failure:
-        hint = "captures made as root are root's: sudo, or chmod a+rX"
         raise StackledgerError(
-            "cannot read the store", f"{store}: {failure.strerror}", hint=hint
+            "cannot read the store",
+            f"{store}: {failure.strerror}",
+            hint="captures made as root are root's: sudo, or chmod a+rX",
         ) from None
-    days = sorted(path for path in entries if path.name.startswith("dt="))
-    return [path for day in days for path in sorted(day.glob("host=*/capture=*/capture.json"))]
 
 
 def find(word: str, store: Path) -> Capture:
@@ -118,10 +119,13 @@ def find(word: str, store: Path) -> Capture:
 
     A name that several captures bear means the newest. Raises NoSuchCaptureError.
     """
-    for folder in (Path(word), *store.glob(f"dt=*/host=*/capture={glob.escape(word)}")):
-        # Neither an empty word nor a word of the store's own may mean ".".
-        if word and (folder / manifests.FILE_NAME).is_file():
-            return Capture(folder, manifests.load(folder))
+    if word and (Path(word) / manifests.FILE_NAME).is_file():
+        return Capture(Path(word), manifests.load(Path(word)))
+    if os.sep in word:
+        raise NoSuchCaptureError("not a capture: it has no capture.json", word)
+    for path in _manifests(store):
+        if path.parent.name == f"capture={word}":
+            return Capture(path.parent, manifests.load(path.parent))
     known = captures(store)
     if not known:
         raise NoSuchCaptureError(
@@ -163,6 +167,20 @@ def connect(
         for text in view_texts():
             connection.execute(text)
     return connection
+
+
+def broken_part(capture: Capture) -> str | None:
+    """Return the first part that cannot be read to its end, None where all can."""
+    import duckdb
+
+    with duckdb.connect(":memory:") as connection:
+        for table in TABLES:
+            for file in capture.files(table):
+                try:
+                    connection.execute("SELECT hash(COLUMNS(*)) FROM read_parquet($1)", [file])
+                except duckdb.Error:
+                    return file
+    return None
 
 
 def view_texts(*, documented: bool = False) -> list[str]:

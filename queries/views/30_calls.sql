@@ -15,6 +15,7 @@ WITH callee AS (
 ), several AS (
   SELECT owner_sock, owner_recv_ts_ns
   FROM call
+  WHERE endpoint <> '(terminate)'
   GROUP BY owner_sock, owner_recv_ts_ns
   HAVING count(*) > 1
 ), later AS (
@@ -29,6 +30,7 @@ WITH callee AS (
     ) AS later_ts_ns
   FROM call
   JOIN several USING (owner_sock, owner_recv_ts_ns)
+  WHERE endpoint <> '(terminate)'
 ), alone AS (
   SELECT
     c.*,
@@ -37,6 +39,8 @@ WITH callee AS (
     greatest(0, c.wall_ns - c.busy_ns - c.answer_queue_ns) AS idle_ns
   FROM call AS c
   LEFT JOIN later AS l USING (sock, ts_ns)
+  -- A good-bye is not waited for, and the server does not answer it.
+  WHERE c.endpoint <> '(terminate)'
 )
 SELECT
   a.sock,

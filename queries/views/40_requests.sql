@@ -4,37 +4,44 @@
 
 CREATE OR REPLACE VIEW owner AS
 -- One row per request that made calls: what it waited for, and how that fits.
-WITH waited AS (
+WITH made AS (
   SELECT
-    owner_sock AS sock,
-    owner_recv_ts_ns AS recv_ts_ns,
-    sum(wait_ns)::BIGINT AS wait_ns,
-    sum(least(coalesce(callee_wall_ns, wait_ns), wait_ns))::BIGINT AS callee_ns
-  FROM calls
-  GROUP BY owner_sock, owner_recv_ts_ns
-), scaled AS (
-  SELECT
-    w.*,
-    -- What was waited for, spread over the calls that were waited for; threads
-    -- that work side by side measure more than the wall time.
-    coalesce(
-      (r.covered_ns - r.answer_queue_ns) / nullif(w.wait_ns, 0)::DOUBLE
-        * least(1, r.wall_ns / nullif(
-          r.recv_ts_ns - r.ts_ns + r.cpu_ns + r.runq_ns + r.disk_ns + r.lock_ns
-            + r.sleep_ns + r.other_ns + r.covered_ns, 0)::DOUBLE),
-      0) AS wait_scale
-  FROM waited AS w
-  JOIN request AS r USING (sock, recv_ts_ns)
+    c.owner_sock AS sock,
+    c.owner_recv_ts_ns AS recv_ts_ns,
+    r.ts_ns + r.wall_ns AS end_ts_ns,
+    -- Threads that work side by side measure more than the wall time.
+    (r.covered_ns - r.answer_queue_ns)
+      * least(1, r.wall_ns / nullif(
+        r.recv_ts_ns - r.ts_ns + r.cpu_ns + r.runq_ns + r.disk_ns + r.lock_ns
+          + r.sleep_ns + r.other_ns + r.covered_ns, 0)::DOUBLE) AS covered_ns,
+    -- What is called after the answer, nobody waits for.
+    CASE WHEN c.ts_ns <= r.ts_ns + r.wall_ns THEN c.wait_ns ELSE 0 END AS wait_ns,
+    c.callee_wall_ns
+  FROM calls AS c
+  JOIN request AS r
+    ON r.sock = c.owner_sock AND r.recv_ts_ns = c.owner_recv_ts_ns
   WHERE r.endpoint <> '(terminate)'
     AND r.ts_ns >= (SELECT started_ts_ns FROM capture)
+), waited AS (
+  SELECT
+    sock,
+    recv_ts_ns,
+    any_value(end_ts_ns) AS end_ts_ns,
+    -- What was waited for, spread over the calls that were waited for.
+    coalesce(any_value(covered_ns) / nullif(sum(wait_ns), 0), 0) AS wait_scale,
+    sum(wait_ns)::BIGINT AS wait_ns,
+    sum(least(coalesce(callee_wall_ns, wait_ns), wait_ns))::BIGINT AS callee_ns
+  FROM made
+  GROUP BY sock, recv_ts_ns
 )
 SELECT
   sock,
   recv_ts_ns,
+  end_ts_ns,
   wait_scale,
   (wait_scale * callee_ns)::BIGINT AS downstream_ns,
   (wait_scale * (wait_ns - callee_ns))::BIGINT AS net_ns
-FROM scaled;
+FROM waited;
 
 CREATE OR REPLACE VIEW parent AS
 -- One row per request that a traced request called.
@@ -44,10 +51,13 @@ SELECT
   c.owner_sock AS parent_sock,
   c.owner_recv_ts_ns AS parent_recv_ts_ns,
   -- The share of it that its caller waited for and had nothing else to show for.
-  coalesce(
-    o.wait_scale * least(1.0, c.wait_ns / nullif(c.callee_wall_ns, 0)::DOUBLE),
-    1.0
-  ) AS waited_share,
+  CASE
+    WHEN c.ts_ns > o.end_ts_ns THEN 0
+    ELSE coalesce(
+      o.wait_scale * least(1.0, c.wait_ns / nullif(c.callee_wall_ns, 0)::DOUBLE),
+      1.0
+    )
+  END AS waited_share,
   e.grade
 FROM edge AS e
 JOIN calls AS c ON c.sock = e.call_sock AND c.ts_ns = e.call_ts_ns
@@ -142,7 +152,10 @@ SELECT
     'untraced'
   ) AS layer,
   c.endpoint,
-  (c.wait_ns * o.wait_scale)::BIGINT AS wait_ns,
+  CASE
+    WHEN c.ts_ns > o.end_ts_ns THEN 0
+    ELSE (c.wait_ns * o.wait_scale)::BIGINT
+  END AS wait_ns,
   c.send_bytes,
   c.recv_bytes
 FROM calls AS c
@@ -163,6 +176,7 @@ COMMENT ON COLUMN untraced.recv_bytes IS 'bytes · received';
 COMMENT ON VIEW owner IS 'one row per request that made calls';
 COMMENT ON COLUMN owner.sock IS 'server-side socket';
 COMMENT ON COLUMN owner.recv_ts_ns IS 'ns · first receive; with sock, the request';
+COMMENT ON COLUMN owner.end_ts_ns IS 'ns · its last byte sent';
 COMMENT ON COLUMN owner.wait_scale IS
   '0..1 · share of calls.wait_ns that fits into the wall time';
 COMMENT ON COLUMN owner.downstream_ns IS 'ns · in calls, accounted for at the other end';

@@ -30,9 +30,7 @@ NOT_KEPT = {("call", "payload")}
 # Read from /proc and /sys.
 OF_THE_HOST = {"process", "host_cpu", "host_disk", "host_net"}
 
-EMITTED = [
-    (stem, emitted) for stem, probe in catalog.probes().items() for emitted in probe.emits
-]
+EMITTED = [(stem, emitted) for stem, probe in catalog.probes().items() for emitted in probe.emits]
 IDS = [f"{stem}-{emitted.table}" for stem, emitted in EMITTED]
 
 

@@ -25,7 +25,7 @@ PAIRS = [
     *[("chain", name) for name in sorted(queries())],
     *[
         (case, name)
-        for case in ("parallel", "untraced", "overlapping", "overtaken", "unlinked")
+        for case in ("parallel", "untraced", "overlapping", "overtaken", "afterwards", "unlinked")
         for name in ("requests", "calls", "edges", "ledger", "attribution")
     ],
     ("untraced", "services"),
@@ -39,9 +39,7 @@ def text(columns: list[str], rows: list[tuple[object, ...]]) -> str:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(columns)
     for row in rows:
-        writer.writerow(
-            [f"{value:.12g}" if isinstance(value, float) else value for value in row]
-        )
+        writer.writerow([f"{value:.12g}" if isinstance(value, float) else value for value in row])
     return out.getvalue()
 
 
@@ -68,7 +66,7 @@ def test_attribution_of_nothing_says_so(case):
 
 
 def test_the_parts_of_an_attribution_sum_to_its_bands_wall_time(case):
-    for name in ("chain", "parallel", "untraced", "overlapping", "overtaken"):
+    for name in ("chain", "parallel", "untraced", "overlapping", "overtaken", "afterwards"):
         found = attribution.attribute(case(name))
         for band in (found.slow, found.median):
             assert sum(line.own_ns for line in band.lines) == pytest.approx(band.wall_ns, abs=3)

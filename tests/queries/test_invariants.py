@@ -117,9 +117,7 @@ class Probe:
         self.rows["request"].append(row)
         return now
 
-    def _call(
-        self, step: Calls, owner: int, received: int, now: int, spent: dict[str, int]
-    ) -> int:
+    def _call(self, step: Calls, owner: int, received: int, now: int, spent: dict[str, int]) -> int:
         answered = []
         for number, call in enumerate(step.calls):
             now += step.between_ns if number else 0
@@ -153,9 +151,7 @@ def filled(capture: Callable[..., duckdb.DuckDBPyConnection]) -> Callable[..., A
     return replaced
 
 
-def _refill(
-    connection: duckdb.DuckDBPyConnection, rows: dict[str, list[dict[str, Any]]]
-) -> None:
+def _refill(connection: duckdb.DuckDBPyConnection, rows: dict[str, list[dict[str, Any]]]) -> None:
     for table, of_table in rows.items():
         described = connection.execute(f'DESCRIBE "{table}"').fetchall()
         nothing = {"VARCHAR": "", "BOOLEAN": table == "call", "BLOB": None}

@@ -14,7 +14,7 @@ from stackledger.capture.escapes import buffer_text, mend
 ATTACHED_ROW = "stackledger_attached"
 STOPPED_ROW = "stackledger_stopped"
 _SIGNS = {ATTACHED_ROW: "attached", STOPPED_ROW: "stopped", "ended": "ended"}
-_PRINTED_ROW = re.compile(r"([a-z][a-z0-9_]*)\t(.*)\n\Z", re.DOTALL)
+_PRINTED_ROW = re.compile(r"([a-z][a-z0-9_]*)([\t\x7f])(.*)\n\Z", re.DOTALL)
 
 _INTEGER = re.compile(r"[-+]?[0-9]+\Z|0x[0-9a-f]+\Z")
 _HEX_COUNT = re.compile(r'("(?:count|events)": ?)([0-9a-f]+)\b')
@@ -68,7 +68,7 @@ def read_line(line: bytes, *, hexadecimal: bool = False) -> Row | Message | None
     if kind == "printf" and isinstance(data, str):
         printed = _PRINTED_ROW.match(data)
         if printed:
-            return Row(printed[1], printed[2].split("\t"))
+            return Row(printed[1], printed[3].split(printed[2]))
     if kind == "value":
         return None
     if kind in ("lost_events", "attached_probes"):

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import pyarrow as pa
+
 from stackledger import diagnostics
 from stackledger.capture import host, topology
 from stackledger.capture.clock import anchor
@@ -21,7 +23,9 @@ from stackledger.manifest import Manifest
 _TICK_S = 1.0
 _ANCHOR_EVERY_S = 10.0
 # bpftrace writes line by line; reading each at once would cost a wake-up per event.
-_PAUSE_S = 0.02
+# So long a pause that the pipes fill to a quarter at the rate of late, and their size.
+_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.1
+_QUARTER_BYTES = 256 << 10
 _STOP_LIMIT_S = 120.0
 _ASK_AGAIN_S = 0.5
 # bpftrace 0.17 reads one buffer per CPU in turn: the last row of one is not the last of all.
@@ -60,6 +64,8 @@ class Recording:
         self._on_progress = on_progress
         self._selector = selectors.DefaultSelector()
         self._known_processes: set[tuple[int, int]] = set()
+        self._pause_s = _PAUSE_S
+        self._counted: list[tuple[str, pa.Table]] = []
         self._started = time.monotonic()
         self._begun = anchor()
         for stream in streams:
@@ -122,7 +128,8 @@ class Recording:
                 break
             if command is not None and command.poll() is not None:
                 break
-            self._pump(min(0.1, max(0.0, next_tick - now)))
+            taken = self._pump(min(0.1, max(0.0, next_tick - now)), self._pause_s)
+            self._adapt(taken, time.monotonic() - now)
             self._notice_ends()
             if now >= next_tick:
                 before = self._tick(before)
@@ -132,9 +139,16 @@ class Recording:
                 next_anchor += _ANCHOR_EVERY_S
                 self.manifest.clock.append(anchor())
                 self._processes()
+                self._keep_counted()
         self.manifest.ended_ns = anchor().realtime_ns
         self._tick(before)
         self._processes()
+        self._keep_counted()
+
+    def _adapt(self, taken: int, elapsed_s: float) -> None:
+        if taken:
+            pause = _QUARTER_BYTES * elapsed_s / taken
+            self._pause_s = min(_LONGEST_PAUSE_S, max(_PAUSE_S, pause))
 
     def _notice_ends(self) -> None:
         """Note, and say at once, that a probe's bpftrace has ended by itself."""
@@ -197,34 +211,40 @@ class Recording:
         after = host.read(anchor())
         if after.boottime_ns - before.boottime_ns > _TICK_S * 1e8:
             counted = host.difference(before, after, self.manifest.clock_offset_ns)
-            for table, rows in counted.items():
-                self._writer.add(table, rows)
+            self._counted += counted.items()
         else:
             after = before
         self._writer.flush()
         self._report("recording")
         return after
 
+    def _keep_counted(self) -> None:
+        """Hand the counters to the writer: every ten seconds, for a part costs more than they."""
+        for table, rows in self._counted:
+            self._writer.add(table, rows)
+        self._counted.clear()
+
     def _processes(self) -> None:
         rows = topology.processes(anchor(), self._known_processes)
         self._writer.add("process", rows)
 
-    def _pump(self, timeout_s: float) -> bool:
-        """Read what the pipes hold; return whether anything came."""
+    def _pump(self, timeout_s: float, pause_s: float = _PAUSE_S) -> int:
+        """Read what the pipes hold, then pause; return the bytes that came."""
         if not self._selector.get_map():
             time.sleep(min(timeout_s, _PAUSE_S))
-            return False
+            return 0
+        taken = 0
         ready = self._selector.select(timeout_s)
         for key, _ in ready:
             stream: Stream = key.data
-            stream.drain()
+            taken += stream.drain()
             if stream.full:
                 self._take(stream)
             if not stream.open:
                 self._selector.unregister(key.fileobj)
         if ready:
-            time.sleep(_PAUSE_S)
-        return bool(ready)
+            time.sleep(pause_s)
+        return taken
 
     def _decode(self) -> None:
         for stream in self._streams:

@@ -72,5 +72,6 @@ def _folder(recording: Path, store: Path, manifest: Manifest) -> Path:
             if table.is_dir():
                 shutil.copytree(table, folder / table.name)
     except OSError as failure:
+        shutil.rmtree(folder, ignore_errors=True)
         raise unwritable(store, failure) from None
     return folder

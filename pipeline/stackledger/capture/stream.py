@@ -24,8 +24,9 @@ class Stream(Intake):
         self.run.in_flight = {str(dev): count for dev, count in in_flight().items()}
         return super().in_flight()
 
-    def drain(self) -> None:
-        """Take in what both pipes hold, up to a bound."""
+    def drain(self) -> int:
+        """Take in what both pipes hold, up to a bound; return the bytes of rows."""
+        taken = 0
         if self._errors_open:
             self._errors_open = self.tracer.read_errors()
         while self.open and not self.full:
@@ -33,8 +34,10 @@ class Stream(Intake):
             if data is None:
                 self.open = False
             elif not data:
-                return
+                break
             else:
+                taken += len(data)
                 self.take(data)
                 if self.copy is not None:
                     self.copy.write(data)
+        return taken

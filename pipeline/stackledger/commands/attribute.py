@@ -9,8 +9,8 @@ import typer
 from stackledger.commands.common import (
     CaptureWord,
     Format,
-    FormatOption,
     LayersOption,
+    RowsOption,
     StoreOption,
 )
 
@@ -24,7 +24,7 @@ def attribute(
         float, typer.Option("--percentile", help="Whose ledger: the band around this percentile.")
     ] = 99.0,
     store: StoreOption = None,
-    form: FormatOption = None,
+    form: RowsOption = None,
     layers: LayersOption = None,
 ) -> None:
     """Say which layer and resource makes slow transactions slow.
@@ -33,11 +33,12 @@ def attribute(
     parts add up, and sets the median's beside it.
     """
     from stackledger.analysis import attribution
-    from stackledger.commands.common import open_capture
+    from stackledger.commands.common import check_percentile, open_capture
     from stackledger.report import rows, tree
 
-    _, connection = open_capture(word, store, layers=layers)
-    found = attribution.attribute(connection, endpoint=endpoint, percentile=percentile)
+    check_percentile(percentile)
+    with open_capture(word, store, layers=layers) as (_, connection):
+        found = attribution.attribute(connection, endpoint=endpoint, percentile=percentile)
     if form is None or form is Format.TABLE:
         tree.show(found)
     else:

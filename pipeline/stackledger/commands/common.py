@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,7 +15,7 @@ from stackledger import diagnostics
 from stackledger.errors import StackledgerError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import duckdb
 
@@ -46,6 +47,9 @@ StoreOption = Annotated[
 FormatOption = Annotated[
     Format | None, typer.Option("--format", help="Default: table on a terminal, else csv.")
 ]
+RowsOption = Annotated[
+    Format | None, typer.Option("--format", help="Rows instead of the text for people.")
+]
 LimitOption = Annotated[
     int | None, typer.Option("--limit", metavar="N", min=1, help="Print at most N rows.")
 ]
@@ -67,19 +71,37 @@ def chosen_format(wanted: Format | None) -> Format:
     return wanted or (Format.TABLE if sys.stdout.isatty() else Format.CSV)
 
 
+@contextmanager
 def open_capture(
     word: str, store: Path | None, *, layers: Path | None = None, assembled: bool = True
-) -> tuple[Capture, duckdb.DuckDBPyConnection]:
-    """Find a capture and connect to it; says on standard error what weakens its answers."""
+) -> Iterator[tuple[Capture, duckdb.DuckDBPyConnection]]:
+    """Find a capture and connect to it; says on standard error what weakens its answers.
+
+    Raises StackledgerError with the file's name where a part of it is broken.
+    """
+    import duckdb
+
     from stackledger.analysis.assembly import assemble
-    from stackledger.store import connect, find
+    from stackledger.store import broken_part, connect, find
 
     capture = find(word, chosen_store(store))
     warn_of_gaps(capture)
-    connection = connect(capture, layers=layers, views=not assembled)
-    if assembled:
-        assemble(connection)
-    return capture, connection
+    try:
+        with connect(capture, layers=layers, views=not assembled) as connection:
+            if assembled:
+                assemble(connection)
+            yield capture, connection
+    except (duckdb.Error, StackledgerError) as failure:
+        # DuckDB's own words seldom say which file it was.
+        suspicious = isinstance(failure, duckdb.Error) or type(failure) is StackledgerError
+        part = broken_part(capture) if suspicious else None
+        if part is None:
+            raise
+        raise StackledgerError(
+            "a part of the capture cannot be read",
+            part,
+            hint="move that file out of the capture's folder: the other parts still answer",
+        ) from failure
 
 
 def over_captures(
@@ -92,8 +114,8 @@ def over_captures(
     columns: list[str] = []
     found: list[tuple[Any, ...]] = []
     for word in words:
-        capture, connection = open_capture(word, store, layers=layers)
-        result = ask(connection)
+        with open_capture(word, store, layers=layers) as (capture, connection):
+            result = ask(connection)
         columns = result.columns
         several = len(words) > 1
         found += [(capture.manifest.id, *row) for row in result.rows] if several else result.rows
@@ -116,6 +138,12 @@ def warn_of_gaps(capture: Capture) -> None:
             f"{count(lost + undecodable)} of {count(total)} rows"
             f" ({share((lost + undecodable) / total)}) were lost: figures are too low by as much"
         )
+
+
+def check_percentile(percentile: float) -> None:
+    """Refuse what is no percentile, before the work; raises UsageError."""
+    if not 0 < percentile < 100:
+        raise UsageError("percentile is not between 0 and 100", f"{percentile:g}")
 
 
 def check_target(path: Path) -> None:

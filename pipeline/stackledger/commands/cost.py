@@ -9,10 +9,11 @@ import typer
 from stackledger.commands.common import (
     CaptureWord,
     Format,
-    FormatOption,
     LayersOption,
+    RowsOption,
     StoreOption,
 )
+from stackledger.errors import NoSuchCaptureError
 
 ModelOption = Annotated[
     str,
@@ -26,7 +27,7 @@ def cost(
     word: CaptureWord = "last",
     model: ModelOption = "aws-us-east-1",
     store: StoreOption = None,
-    form: FormatOption = None,
+    form: RowsOption = None,
     layers: LayersOption = None,
 ) -> None:
     """Price every transaction, layer by layer, so that the rows sum to the bill.
@@ -41,8 +42,13 @@ def cost(
     from stackledger.report import rows
 
     priced = load_model(model)
-    _, connection = open_capture(word, store, layers=layers)
-    result = cost_table(connection, priced)
+    with open_capture(word, store, layers=layers) as (_, connection):
+        result = cost_table(connection, priced)
+    if not result.transactions:
+        raise NoSuchCaptureError(
+            "no complete request in this capture",
+            hint="was there traffic? stackledger show lists the tables",
+        )
     if form is None or form is Format.TABLE:
         typer.echo(pages.text(result))
         return

@@ -38,13 +38,14 @@ def demo(
     check_target(output)
     with tempfile.TemporaryDirectory(prefix="stackledger-") as scratch:
         folder = _recorded(store or Path(scratch)) if live else _replayed(store or Path(scratch))
-        _, connection = open_capture(str(folder), None)
-        found = attribute(connection)
+        with open_capture(str(folder), None) as (_, connection):
+            found = attribute(connection)
+            bill = cost_table(connection, load_model("aws-us-east-1"))
+            page = html.render(connection, attribution=found, cost=bill)
         tree.show(found)
-        bill = cost_table(connection, load_model("aws-us-east-1"))
         typer.echo("")
         typer.echo(cost.text(bill, limit=3))
-        write_text(output, html.render(connection, attribution=found, cost=bill))
+        write_text(output, page)
         if store:
             diagnostics.note(f"the capture: {folder}")
         diagnostics.note(f"the report: {output}")

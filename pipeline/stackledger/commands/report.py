@@ -36,16 +36,22 @@ def report(
     from stackledger.analysis.attribution import attribute
     from stackledger.analysis.costmodel import load_model
     from stackledger.analysis.costs import cost_table
-    from stackledger.commands.common import check_target, open_capture, write_text
+    from stackledger.commands.common import (
+        check_percentile,
+        check_target,
+        open_capture,
+        write_text,
+    )
     from stackledger.report import html
 
     priced = None if model == "none" else load_model(model)
     if output is not None and str(output) != "-":
         check_target(output)
-    capture, connection = open_capture(word, store, layers=layers)
-    found = attribute(connection, endpoint=endpoint, percentile=percentile)
-    bill = None if priced is None else cost_table(connection, priced)
-    page = html.render(connection, attribution=found, cost=bill)
+    check_percentile(percentile)
+    with open_capture(word, store, layers=layers) as (capture, connection):
+        found = attribute(connection, endpoint=endpoint, percentile=percentile)
+        bill = None if priced is None else cost_table(connection, priced)
+        page = html.render(connection, attribution=found, cost=bill)
     target = output or Path(f"{capture.manifest.name or capture.manifest.id}.html")
     if str(target) == "-":
         sys.stdout.buffer.write(page.encode())

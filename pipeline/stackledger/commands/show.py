@@ -8,8 +8,8 @@ import typer
 
 from stackledger.commands.common import (
     CaptureWord,
-    FormatOption,
     LayersOption,
+    RowsOption,
     StoreOption,
     chosen_format,
 )
@@ -21,7 +21,7 @@ def show(
         bool, typer.Option("--schema", help="Every table and column, with unit and meaning.")
     ] = False,
     store: StoreOption = None,
-    form: FormatOption = None,
+    form: RowsOption = None,
     layers: LayersOption = None,
 ) -> None:
     """Show one capture: how it was made, its tables, its losses, the layers found."""
@@ -29,24 +29,24 @@ def show(
     from stackledger.commands.common import open_capture
     from stackledger.report import rows
 
-    capture, connection = open_capture(word, store, layers=layers, assembled=not schema)
-    if schema:
-        columns, found = describe.columns(connection)
-        rows.write(columns, found, chosen_format(form))
-        return
-    if form is not None:
-        columns, found = describe.tables(connection)
-        rows.write(columns, found, form)
-        return
-    for name, value in describe.facts(capture):
-        typer.echo(rows.fact(name, value))
-    for title, (columns, found) in (
-        ("Tables", describe.tables(connection)),
-        ("Probes", describe.probes(capture)),
-        ("Layers", describe.layers(connection)),
-    ):
-        typer.echo(f"\n{title}")
-        if found:
-            rows.table(columns, found)
-        else:
-            typer.echo("none")
+    with open_capture(word, store, layers=layers, assembled=not schema) as (capture, connection):
+        if schema:
+            columns, found = describe.columns(connection)
+            rows.write(columns, found, chosen_format(form))
+            return
+        if form is not None:
+            columns, found = describe.tables(connection)
+            rows.write(columns, found, form)
+            return
+        for name, value in describe.facts(capture):
+            typer.echo(rows.fact(name, value))
+        for title, (columns, found) in (
+            ("Tables", describe.tables(connection)),
+            ("Probes", describe.probes(capture)),
+            ("Layers", describe.layers(connection)),
+        ):
+            typer.echo(f"\n{title}")
+            if found:
+                rows.table(columns, found)
+            else:
+                typer.echo("none")
