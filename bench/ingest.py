@@ -28,7 +28,6 @@ from stackledger.capture.intake import Intake
 from stackledger.capture.writer import PartWriter
 
 _PIECE_BYTES = 4 << 20
-_SECOND_NS = 1_000_000_000
 _REPEATS = 5
 _REQUESTS = (
     "GET /api/orders/{0}?page={1} HTTP/1.1\\\\x0d\\\\x0aHost: shop.example\\\\x0d\\\\x0aUser-",

@@ -25,8 +25,10 @@ SCRIPT = "\\set id random(1, 40000)\nSELECT note FROM orders WHERE id = :id;\n"
 def throughput(port: int, script: Path, seconds: int, clients: int) -> float:
     """Return the transactions per second that pgbench reports."""
     said = subprocess.run(
-        ["pgbench", "-n", "-h", "127.0.0.1", "-p", str(port), "-U", "lab", "-f", str(script)]
-        + ["-T", str(seconds), "-c", str(clients), "-j", "2", "postgres"],
+        [
+            *("pgbench", "-n", "-h", "127.0.0.1", "-p", str(port), "-U", "lab", "-f", str(script)),
+            *("-T", str(seconds), "-c", str(clients), "-j", "2", "postgres"),
+        ],
         capture_output=True,
         text=True,
         check=True,
@@ -56,8 +58,10 @@ def main() -> int:
             for _ in range(asked.pairs):
                 bare = throughput(port, script, asked.seconds, asked.clients)
                 capture = subprocess.Popen(
-                    [sys.executable, "-m", "stackledger", "capture", "--store", store]
-                    + ["--profile", asked.profile, "--for", f"{asked.seconds + 20}s"],
+                    [
+                        *(sys.executable, "-m", "stackledger", "capture", "--store", store),
+                        *("--profile", asked.profile, "--for", f"{asked.seconds + 20}s"),
+                    ],
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.PIPE,
                     text=True,

@@ -15,7 +15,7 @@ from stackledger.manifest import Disk, Loss, Machine, Manifest, Topology
 from stackledger.schema import SCHEMA_VERSION, TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable
 
     import duckdb
 

@@ -206,7 +206,7 @@ def test_a_store_that_cannot_be_written(tmp_path: Path) -> None:
 def test_a_store_that_breaks_half_way(tmp_path: Path) -> None:
     def block() -> None:
         (folder,) = tmp_path.glob("dt=*/host=*/capture=*")
-        (folder / "host_cpu").write_text("in the way")
+        (folder / "block_io").write_text("in the way")
 
     with pytest.raises(StackledgerError, match="cannot write to the store"):
         record(_options(tmp_path, "fine", duration_s=30.0), _at("recording", block))
