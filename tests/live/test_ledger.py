@@ -413,7 +413,8 @@ def test_a_quick_disk_is_not(quick):
 
 def _disk_share(run: Run) -> float:
     (share,) = run.recorded.one(
-        f"SELECT sum(disk_ns) / sum(wall_ns) FROM mine WHERE layer='database' AND endpoint='{ORDERS}'"
+        "SELECT sum(disk_ns) / sum(wall_ns) FROM mine"
+        f" WHERE layer = 'database' AND endpoint = '{ORDERS}'"
     )
     return float(share)
 

@@ -1,4 +1,4 @@
-"""Probes and registry agree, both ways: what is printed is registered, what is registered is printed."""
+"""Probes and registry agree: what is printed is registered, what is registered is printed."""
 
 from __future__ import annotations
 

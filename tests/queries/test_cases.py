@@ -1,4 +1,4 @@
-"""Tiny tables in, reviewed CSV out: `cases/NAME/*.csv` through queries, against `cases/NAME/expected`.
+"""Tiny tables in, reviewed CSV out: `cases/NAME/*.csv`, against `cases/NAME/expected`.
 
 STACKLEDGER_EXPECTED=write writes the files anew; read the difference before you commit it.
 """

@@ -46,7 +46,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Calls:
-    """Calls sent one after another, `between_ns` of CPU apart; then some work; then all are read."""
+    """Calls sent in turn, `between_ns` of CPU apart; then some work; then all are read."""
 
     calls: list[Call]
     between_ns: int
