@@ -1,7 +1,9 @@
 """What the documentation tells people to type exists; what needs no root is run.
 
-A fenced block marked `sh` is checked word by word against the command line and
-the justfile. One marked `sh run` is also executed, in an empty folder.
+A fenced block marked `sh`, and a command in backticks, is checked word by word
+against the command line and the justfile. One marked `sh run` is also executed,
+in an empty folder; and every command that reads a capture is, over the replayed
+recording of the demo.
 """
 
 from __future__ import annotations
@@ -23,6 +25,10 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 PAGES = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^```(\S+)?([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SHELL = {"sh", "bash", "shell", "console"}
+INLINE = re.compile(r"`((?:sudo )?stackledger [^`]+)`")
+READING = {"attribute", "captures", "cost", "query", "report", "show", "sql"}
+# What the pages call a capture.
+CAPTURES = {"CAPTURE", "incident", "tuesday"}
 
 
 def blocks(text: str) -> list[tuple[str, str]]:
@@ -107,6 +113,37 @@ def _cases(wanted: str | None) -> list:
 @pytest.mark.parametrize("script", _cases(None))
 def test_every_documented_command_exists(script):
     assert [(words, complaint(words)) for words in commands(script) if complaint(words)] == []
+
+
+def _readings() -> list:
+    """Return every documented command that reads a capture, once."""
+    found = {}
+    for page in PAGES:
+        text = page.read_text()
+        scripts = [*(script for _, script in blocks(text)), *INLINE.findall(text)]
+        for words in (words for script in scripts for words in commands(script)):
+            if words[:1] == ["stackledger"] and words[1] in READING and "…" not in words:
+                found.setdefault(" ".join(words), words[1:])
+    found.pop("stackledger sql", None)  # the command is named, not given
+    return [pytest.param(words, id=name) for name, words in found.items()]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_in_a_sentence_exists(page):
+    told = [words for line in INLINE.findall(page.read_text()) for words in commands(line)]
+    assert [(words, complaint(words)) for words in told if complaint(words)] == []
+
+
+@pytest.mark.parametrize("words", _readings())
+def test_every_documented_command_over_a_capture_answers(
+    words, replayed, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("STACKLEDGER_STORE", str(replayed.store))
+    code = cli.main(["last" if word in CAPTURES else word for word in words])
+    streams = capsys.readouterr()
+    assert (code, streams.err) == (0, "")
+    assert streams.out.strip()
 
 
 @pytest.mark.parametrize("script", _cases("run"))
