@@ -7,6 +7,7 @@ the connection, which makes the call return.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
@@ -41,5 +42,9 @@ def _watch(heard: int) -> None:
 
 
 def _interrupt_all() -> None:
+    import duckdb
+
     for connection in list(_connections):
-        connection.interrupt()
+        # It may have been closed in the meantime: nothing is left to interrupt.
+        with contextlib.suppress(duckdb.Error):
+            connection.interrupt()

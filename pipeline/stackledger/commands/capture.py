@@ -104,9 +104,10 @@ def capture(
         diagnostics.note(line)
     if outcome.folder.is_dir():
         typer.echo(outcome.folder)
-    _check_losses(outcome, max_loss)
     if outcome.exit_code:
+        # What ended badly comes first; the summary has told the losses.
         raise typer.Exit(outcome.exit_code)
+    _check_losses(outcome, max_loss)
 
 
 def _constants(probes: tuple[str, ...]) -> dict[str, int]:

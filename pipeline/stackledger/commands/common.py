@@ -172,6 +172,7 @@ def write_text(path: Path, content: str) -> None:
         if not special:
             temporary.replace(path)
     except OSError as failure:
+        raise StackledgerError("cannot write", f"{path}: {failure.strerror}") from None
+    finally:
         if not special:
             temporary.unlink(missing_ok=True)
-        raise StackledgerError("cannot write", f"{path}: {failure.strerror}") from None
