@@ -70,3 +70,15 @@ def program(replayed: Replayed) -> Callable[..., subprocess.CompletedProcess[byt
         )
 
     return call
+
+
+@pytest.fixture
+def failed() -> Callable[..., None]:
+    """Return `failed(outcome, code, line, hint)`: one error line, and nothing was answered."""
+
+    def check(outcome: Outcome, code: int, line: str, hint: str | None = None) -> None:
+        told = outcome.stderr.splitlines()
+        assert told == [f"stackledger: error: {line}", *([f"hint: {hint}"] if hint else [])]
+        assert (outcome.code, outcome.stdout) == (code, "")
+
+    return check

@@ -138,11 +138,12 @@ SELECT
   marginal_usd,
   direct_usd,
   loaded_usd,
-  -- Lost events are use that nobody saw.
+  -- Lost events are use that nobody saw. The quotient is a DOUBLE, and may come
+  -- out a little below what was divided.
   CASE
     WHEN $lost_share = 0 THEN loaded_usd
-    WHEN $lost_share < 1
-      THEN CAST(loaded_usd / (1 - $lost_share) AS DECIMAL(38, 18))
+    WHEN $lost_share < 1 THEN greatest(
+      loaded_usd, CAST(loaded_usd / (1 - $lost_share) AS DECIMAL(38, 18)))
   END AS loaded_high_usd,
   {columns},
   {shares},
