@@ -1,0 +1,21 @@
+"""The registry of tables: every column's Arrow type, unit and meaning.
+
+Read by the writer (Arrow schemas), the store (views), `show --schema`, the
+documentation and a test that compares probes and registry both ways.
+All times are nanoseconds. A name that ends in `ts_ns` is a clock reading:
+the kernel's boot clock in a probe's row, nanoseconds since the Unix epoch (UTC)
+from the writer on. Every other `_ns` is a duration.
+"""
+
+from __future__ import annotations
+
+from stackledger.schema import block, host, ledger, process
+from stackledger.schema.model import Column, Table
+
+SCHEMA_VERSION = 1
+
+TABLES: dict[str, Table] = {
+    table.name: table for subject in (ledger, block, process, host) for table in subject.TABLES
+}
+
+__all__ = ["SCHEMA_VERSION", "TABLES", "Column", "Table"]

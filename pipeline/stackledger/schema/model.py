@@ -1,0 +1,36 @@
+"""What a table and a column are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+TS = "wall-clock time since the Unix epoch"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: `kind` is an Arrow type name, `unit` empty for a pure label."""
+
+    name: str
+    kind: str  # int64 | int32 | int16 | bool | string | binary
+    unit: str
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table: `grain` says what a row is."""
+
+    name: str
+    grain: str
+    columns: tuple[Column, ...]
+
+
+def table(name: str, grain: str, *columns: Column) -> Table:
+    """Return a table."""
+    return Table(name, grain, columns)
+
+
+def ns(name: str, meaning: str) -> Column:
+    """Return a column of nanoseconds."""
+    return Column(name, "int64", "ns", meaning)
