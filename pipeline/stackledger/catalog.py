@@ -22,7 +22,7 @@ from typing import TypeVar
 from stackledger.errors import StackledgerError, UsageError, nearest
 from stackledger.resources import folder
 
-_PROBE_KEYS = ("Emits", "Needs", "Grade", "Overhead", "Caveats")
+_PROBE_KEYS = ("Emits", "Sums", "Needs", "Grade", "Overhead", "Caveats")
 _QUERY_KEYS = ("Answers", "Params", "Returns", "Cost")
 _GRADES = ("exact", "approximate")
 
@@ -43,6 +43,18 @@ class Emitted:
 
 
 @dataclass(frozen=True, slots=True)
+class Summed:
+    """A table that the kernel sums up per second: what a row is of, and what was added.
+
+    The first value counts events, one named `max_…` is the largest, others are sums.
+    """
+
+    table: str
+    keys: tuple[str, ...]
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Probe:
     """A bpftrace program and what its header says about it."""
 
@@ -51,12 +63,18 @@ class Probe:
     purpose: str
     path: Path
     emits: tuple[Emitted, ...]
+    sums: tuple[Summed, ...]
     needs: str
     min_bpftrace: tuple[int, int]
     hooks: tuple[str, ...]  # e.g. tracepoint:block:block_rq_issue
     grade: str
     overhead: str
     caveats: str
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Return the tables that have its rows."""
+        return (*(one.table for one in self.emits), *(one.table for one in self.sums))
 
     def text(self) -> str:
         """Return the template, placeholders and all."""
@@ -143,11 +161,20 @@ def _unique(items: Iterable[tuple[str, _Item]]) -> dict[str, _Item]:
 
 def read_probe(path: Path) -> Probe:
     """Return the probe in `path`; raises StackledgerError where its header is wrong."""
-    header = _read(path, "//", _PROBE_KEYS, required=("Emits", "Needs", "Grade"))
+    header = _read(path, "//", _PROBE_KEYS, required=("Needs", "Grade"))
     name, _, variant = path.stem.partition(".")
     emits = tuple(
-        emitted for line, value in header.fields["Emits"] for emitted in _emitted(path, line, value)
+        emitted
+        for line, value in header.fields.get("Emits", ())
+        for emitted in _emitted(path, line, value)
     )
+    sums = tuple(
+        summed
+        for line, value in header.fields.get("Sums", ())
+        for summed in _summed(path, line, value)
+    )
+    if not emits and not sums:
+        raise _wrong(path, 1, "the header lacks Emits: or Sums:")
     needs = header.text("Needs")
     version = _VERSION.search(needs)
     line = header.fields["Needs"][0][0]
@@ -162,6 +189,7 @@ def read_probe(path: Path) -> Probe:
         purpose=header.purpose,
         path=path,
         emits=emits,
+        sums=sums,
         needs=needs,
         min_bpftrace=(int(version[1]), int(version[2])),
         hooks=_hooks(needs),
@@ -254,6 +282,14 @@ def _emitted(path: Path, line: int, value: str) -> Iterable[Emitted]:
             raise _wrong(path, line, f"Emits: {found[1]} names a column twice")
         yield Emitted(found[1], columns)
         at = found.end()
+
+
+def _summed(path: Path, line: int, value: str) -> Iterable[Summed]:
+    for emitted in _emitted(path, line, value.replace(" | ", ", of_each, ")):
+        if emitted.columns.count("of_each") != 1 or emitted.columns[-1] == "of_each":
+            raise _wrong(path, line, f"Sums: is not 'table(key, … | value, …)': {value}")
+        at = emitted.columns.index("of_each")
+        yield Summed(emitted.table, emitted.columns[:at], emitted.columns[at + 1 :])
 
 
 def _hooks(needs: str) -> tuple[str, ...]:

@@ -31,6 +31,7 @@ NOT_KEPT = {("call", "payload")}
 OF_THE_HOST = {"process", "host_cpu", "host_disk", "host_net"}
 
 EMITTED = [(stem, emitted) for stem, probe in catalog.probes().items() for emitted in probe.emits]
+SUMMED = [(stem, summed) for stem, probe in catalog.probes().items() for summed in probe.sums]
 IDS = [f"{stem}-{emitted.table}" for stem, emitted in EMITTED]
 
 
@@ -41,8 +42,17 @@ def test_what_a_probe_emits_is_what_is_registered(stem, emitted):
     assert made == {column.name for column in TABLES[emitted.table].columns}
 
 
+@pytest.mark.parametrize(
+    ("stem", "summed"), SUMMED, ids=[f"{stem}-{summed.table}" for stem, summed in SUMMED]
+)
+def test_what_a_probe_sums_is_what_is_registered(stem, summed):
+    columns = [column.name for column in TABLES[summed.table].columns]
+    assert columns == ["ts_ns", "interval_ns", *summed.keys, *summed.values]
+
+
 def test_every_table_is_emitted_by_a_probe_or_read_from_the_host():
     of_probes = {emitted.table for _stem, emitted in EMITTED}
+    of_probes |= {summed.table for _stem, summed in SUMMED}
     assert of_probes | OF_THE_HOST == set(TABLES)
     assert not of_probes & OF_THE_HOST
 

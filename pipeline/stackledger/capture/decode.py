@@ -23,6 +23,7 @@ from stackledger.catalog import Emitted
 
 _CHUNK_BYTES = 1 << 22
 _LINE_LIMIT_BYTES = 1 << 20
+_MAP_LIMIT_BYTES = 16 << 20
 _SAMPLES = 5
 
 _COUNTS = re.compile(rb'"(?:lost_events|hist)"')
@@ -44,7 +45,9 @@ class Decoded:
 class Decoder:
     """Decodes one bpftrace's standard output, fed in pieces of any size."""
 
-    def __init__(self, emits: Iterable[Emitted]) -> None:
+    def __init__(self, emits: Iterable[Emitted], *, maps: bool = False) -> None:
+        # A map is printed as one line: 32768 entries of 100 bytes and more.
+        self._line_limit = _MAP_LIMIT_BYTES if maps else _LINE_LIMIT_BYTES
         self._layouts = {emitted.table: Layout(emitted) for emitted in emits}
         self._forms = [form for layout in self._layouts.values() for form in forms(layout)]
         self._rest = b""
@@ -67,7 +70,7 @@ class Decoder:
             self._skipping = False
         end = data.rfind(b"\n") + 1
         rest = data[end:]
-        if len(rest) > _LINE_LIMIT_BYTES:
+        if len(rest) > self._line_limit:
             _undecodable(out, "", rest)
             self._skipping = True
         else:

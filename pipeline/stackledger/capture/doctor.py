@@ -73,7 +73,7 @@ def _try(host: Host, probe: catalog.Probe) -> Finding:
     assert host.bpftrace is not None
     constants = {} if host.padding is None else {"STACK": trial.STACK_BYTES - host.padding}
     try:
-        text = program.build(probe.text(), constants=constants)
+        text = program.build(probe.text(), constants=constants, sums=probe.sums)
     except StackledgerError as failure:
         return Finding(probe.name, "unavailable", probe.purpose, str(failure))
     reason = trial.attach(host.bpftrace, probe.name, text)

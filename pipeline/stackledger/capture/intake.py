@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 import stackledger.capture.quickarrow  # noqa: F401 - saves 0.3 ms on many calls
 from stackledger.capture.decode import Decoded, Decoder
 from stackledger.capture.derive import derive
 from stackledger.capture.leftovers import Left, rows_of
-from stackledger.capture.lines import Message
+from stackledger.capture.lines import Message, mended
+from stackledger.capture.sums import Sums
 from stackledger.catalog import Probe
 from stackledger.manifest import Loss, ProbeRun
 
@@ -26,7 +28,7 @@ class Intake:
     """What a probe prints, live or recorded: `open` while more may come."""
 
     def __init__(self, probe: Probe, program: str) -> None:
-        self.tables = [emitted.table for emitted in probe.emits]
+        self.tables = list(probe.tables)
         self.run = ProbeRun(
             name=probe.name,
             variant=probe.variant,
@@ -45,7 +47,9 @@ class Intake:
         self._stem = probe.path.stem
         self._stopped_ns = self._ended_ns = 0
         self._undecodable: dict[str, int] = {}
-        self._decoder = Decoder(probe.emits)
+        self._decoder = Decoder(probe.emits, maps=bool(probe.sums))
+        self._sums = Sums(probe.sums)
+        self._summed: list[tuple[str, int, pa.Table]] = []
         self._waiting: list[bytes] = []
         self._waiting_bytes = 0
 
@@ -109,6 +113,11 @@ class Intake:
                 self.run.undecodable.append(sample.decode("utf-8", "replace"))
         for message in decoded.messages:
             self._hear(message)
+        for table, events, raw in self._summed:
+            self.received[table] += events
+            self.run.rows += raw.num_rows
+            yield table, derive(table, raw, self.offset_ns)
+        self._summed.clear()
         for table, raw in decoded.tables.items():
             self.received[table] += raw.num_rows
             self.run.rows += raw.num_rows
@@ -122,11 +131,35 @@ class Intake:
             self._stopped_ns = self._stopped_ns or int(message.data or 0)
         elif message.kind == "ended":
             self._ended_ns = int(message.data or 0)
+        elif message.kind == "second":
+            self._sums.begin_second(int(message.data or 0))
         elif message.kind == "map" and isinstance(message.data, dict):
-            self._maps.update(message.data)
-            self._count(message.data)
-        elif message.kind.endswith("error") and len(self.run.complaints) < _COMPLAINTS:
-            self.run.complaints.append(f"{message.kind}: {message.data}"[:300])
+            self._hear_maps(message.data)
+        elif message.kind.endswith("error"):
+            self._complain(f"{message.kind}: {message.data}")
+
+    def _hear_maps(self, maps: dict[str, Any]) -> None:
+        for name, content in maps.items():
+            if self._sums.owns(name):
+                self._take_sum(name, content)
+            else:
+                self._maps[name] = mended(content)
+        self._count(maps)
+
+    def _take_sum(self, name: str, content: Any) -> None:
+        try:
+            taken = self._sums.take(name, content)
+        except (ValueError, TypeError, IndexError, AttributeError, pa.ArrowInvalid):
+            self._complain(f"a map that is not as its header says: {name}")
+            return
+        if taken is not None:
+            table, rows = taken
+            events = pc.sum(rows.column(self._sums.counter(table))).as_py()
+            self._summed.append((table, events, rows))
+
+    def _complain(self, what: str) -> None:
+        if len(self.run.complaints) < _COMPLAINTS:
+            self.run.complaints.append(what[:300])
 
     def _left_over(self) -> Iterator[tuple[str, pa.Table]]:
         left = Left(self._maps, self._stopped_ns, self._ended_ns, self.in_flight())

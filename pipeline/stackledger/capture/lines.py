@@ -13,7 +13,14 @@ from stackledger.capture.escapes import buffer_text, mend
 # The rows that control.py adds to every program; "ended" a probe may print at its END.
 ATTACHED_ROW = "stackledger_attached"
 STOPPED_ROW = "stackledger_stopped"
-_SIGNS = {ATTACHED_ROW: "attached", STOPPED_ROW: "stopped", "ended": "ended"}
+# And sums.py to those that sum: what follows is of the second before this one.
+SECOND_ROW = "stackledger_second"
+_SIGNS = {
+    ATTACHED_ROW: "attached",
+    STOPPED_ROW: "stopped",
+    SECOND_ROW: "second",
+    "ended": "ended",
+}
 _PRINTED_ROW = re.compile(r"([a-z][a-z0-9_]*)([\t\x7f])(.*)\n\Z", re.DOTALL)
 
 _INTEGER = re.compile(r"[-+]?[0-9]+\Z|0x[0-9a-f]+\Z")
@@ -28,8 +35,9 @@ class Message:
     """What bpftrace says beside rows: `kind` is its `type`.
 
     `lost_events` and `attached_probes` carry an int; `attached` (all is in place),
-    `stopped` (no more rows) and `ended` the boot clock; `map`, `hist` and `stats` a
-    dict of name to content; anything else what came.
+    `stopped` (no more rows) and `ended` the boot clock; `second` its seconds; `map`,
+    `hist` and `stats` a dict of name to content, that of a map not `mended` yet, for
+    most maps hold numbers only; anything else what came.
     """
 
     kind: str
@@ -74,7 +82,7 @@ def read_line(line: bytes, *, hexadecimal: bool = False) -> Row | Message | None
     if kind in ("lost_events", "attached_probes"):
         counts = [value for value in data.values() if isinstance(value, int)]
         return Message(kind, counts[0]) if counts else None
-    return Message(kind, _mended(data))
+    return Message(kind, data if kind == "map" else mended(data))
 
 
 def _with_valid_text(line: bytes) -> Any:
@@ -123,11 +131,12 @@ def _fitted(value: Any, kind: str) -> Value | None:
     return wrapped(value) if isinstance(value, int) else None
 
 
-def _mended(data: Any) -> Any:
+def mended(data: Any) -> Any:
+    """Return what a message carries with its mangled text put right."""
     if isinstance(data, str):
         return mend(data)
     if isinstance(data, list):
-        return [_mended(item) for item in data]
+        return [mended(item) for item in data]
     if isinstance(data, dict):
-        return {mend(str(key)): _mended(value) for key, value in data.items()}
+        return {mend(str(key)): mended(value) for key, value in data.items()}
     return data

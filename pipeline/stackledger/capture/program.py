@@ -7,7 +7,9 @@ Templates are readable bpftrace:
     // @filter       becomes `if (!(…)) { return; }` for the capture's filters
     __NAME__         becomes an integer; `__FILTERED__` is 1 where a filter is set
     // @block NAME   begins lines that are left out here, up to `// @end`, and
-    // @use NAME     put in there: bpftrace 0.17 has neither functions nor macros
+    // @use NAME     put in there: bpftrace 0.17 has neither functions nor macros;
+                     blocks for all probes are in probes/blocks/
+    // @sum TABLE[…] += …   is written out by sums.py
 
 `// @stopped` is left for control.py.
 """
@@ -19,7 +21,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from stackledger.capture import sums as summing
+from stackledger.catalog import Summed
 from stackledger.errors import StackledgerError, UsageError
+from stackledger.resources import folder
 
 COMM_BYTES = 15
 _PID_MAX = 1 << 22
@@ -49,6 +54,7 @@ def build(
     listen: Iterable[int] = (),
     filters: Filters | None = None,
     constants: Mapping[str, int] | None = None,
+    sums: Iterable[Summed] = (),
 ) -> str:
     """Return the program; raises UsageError where a filter's value is refused."""
     filters = filters or Filters()
@@ -68,7 +74,7 @@ def build(
         return str(_integer(name, known[name], -(1 << 63), (1 << 64) - 1))
 
     # Constants first: no text that a user chose is looked at again.
-    program = _PLACEHOLDER.sub(constant, unfolded(template))
+    program = _PLACEHOLDER.sub(constant, summing.expanded(unfolded(template), sums))
     program = _LISTEN.sub(listening, program)
     return _FILTER.sub(lambda found: found[1] + statement, program)
 
@@ -78,9 +84,12 @@ def unfolded(template: str) -> str:
     blocks = dict(_BLOCK.findall(template))
 
     def block(found: re.Match[str]) -> str:
-        if found[1] not in blocks:
+        if found[1] in blocks:
+            return str(blocks[found[1]])
+        shared = folder("probes") / "blocks" / f"{found[1]}.block"
+        if not shared.is_file():
             raise StackledgerError("the probe uses a block that it does not have", found[1])
-        return str(blocks[found[1]])
+        return shared.read_text(encoding="utf-8")
 
     return _USE.sub(block, _BLOCK.sub("", template))
 

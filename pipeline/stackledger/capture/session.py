@@ -92,7 +92,13 @@ def record(
     ports = {one.port for one in manifest.topology.listeners if one.port}
     control = Control()
     programs = [
-        build(probe.text(), listen=ports, filters=options.filters, constants=options.constants)
+        build(
+            probe.text(),
+            listen=ports,
+            filters=options.filters,
+            constants=options.constants,
+            sums=probe.sums,
+        )
         for probe in probes
     ]
     settings = tracing.environment(

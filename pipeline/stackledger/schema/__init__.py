@@ -9,13 +9,15 @@ from the writer on. Every other `_ns` is a duration.
 
 from __future__ import annotations
 
-from stackledger.schema import block, host, ledger, process
+from stackledger.schema import block, host, ledger, process, syscall
 from stackledger.schema.model import Column, Table
 
 SCHEMA_VERSION = 1
 
 TABLES: dict[str, Table] = {
-    table.name: table for subject in (ledger, block, process, host) for table in subject.TABLES
+    table.name: table
+    for subject in (ledger, block, process, host, syscall)
+    for table in subject.TABLES
 }
 
 __all__ = ["SCHEMA_VERSION", "TABLES", "Column", "Table"]
