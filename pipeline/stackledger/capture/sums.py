@@ -61,8 +61,8 @@ def expanded(template: str, sums: Iterable[Summed]) -> str:
         lines += ["}", f"@produced_{table} = count();"]
         return "\n".join(indent + line for line in lines)
 
-    begun = _TOP.sub(lambda top: top[0] + _begin(known.values()), template, count=1)
-    return _SUM.sub(addition, begun) + _tick(known)
+    summed = _SUM.sub(addition, template) + _tick(known)
+    return _TOP.sub(lambda top: top[0] + _begin(known.values()), summed, count=1)
 
 
 def parts(text: str) -> list[str]:
@@ -188,6 +188,8 @@ class Sums:
         values = list(content.values())
         if len(summed.values) == 1:
             values = [value if isinstance(value, list) else [value] for value in values]
+        if any(len(value) != len(summed.values) for value in values):
+            raise ValueError(summed.table)
         for number, name in enumerate(summed.values):
             columns[name] = pa.array([int(value[number]) for value in values], pa.int64())
         sums = [(name, "max" if name.startswith("max_") else "sum") for name in summed.values]
