@@ -91,8 +91,19 @@ class Tracer:
     """One bpftrace under way in a process group of its own."""
 
     def __init__(
-        self, bpftrace: Bpftrace, name: str, program: str, settings: dict[str, str]
+        self,
+        bpftrace: Bpftrace,
+        name: str,
+        program: str,
+        settings: dict[str, str],
+        *,
+        quiet: bool = False,
     ) -> None:
+        """Start it; `quiet` where the program itself counts what a full map dropped.
+
+        From 0.22 on bpftrace sends a warning for each such update: as many events as
+        the map was to save, and system calls that may be counted in turn.
+        """
         self.stderr = b""
         # Not an argument: those are limited in size, and any user can read them.
         source = os.memfd_create(name)
@@ -101,7 +112,8 @@ class Tracer:
             self.process = subprocess.Popen(
                 [
                     *(sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid())),
-                    *(*bpftrace.command, "-f", "json", f"/proc/self/fd/{source}"),
+                    *(*bpftrace.command, *(["--no-warnings"] if quiet else [])),
+                    *("-f", "json", f"/proc/self/fd/{source}"),
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,

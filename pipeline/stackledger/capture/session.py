@@ -110,7 +110,13 @@ def record(
     try:
         with Interrupts() as interrupts, ExitStack() as opened:
             for probe, program in zip(probes, programs, strict=True):
-                tracer = tracing.Tracer(bpftrace, probe.path.name, control.wrap(program), settings)
+                tracer = tracing.Tracer(
+                    bpftrace,
+                    probe.path.name,
+                    control.wrap(program),
+                    settings,
+                    quiet=bool(probe.sums),
+                )
                 stream = Stream(probe, program, tracer)
                 stream.payload = options.payload
                 if options.raw_folder is not None:
