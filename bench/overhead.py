@@ -1,84 +1,183 @@
-"""What recording costs the host: throughput of pgbench with and without it, in turn.
+"""What recording costs the host, beside what one would use instead.
 
-    python bench/overhead.py [--pairs 5] [--seconds 5] [--clients 4]
+    python bench/overhead.py [--pairs 3] [--seconds 4] [--only WORD]… [--write docs/overhead.md]
 
-Read-only single-row queries over TCP on every CPU of the host: the worst case, for
-nothing but requests happens. Prints the ratio of each pair and the median.
+Four workloads, each run bare and watched in turn, pair by pair: what counts is the
+ratio, of which the median of the pairs is printed. Watched by each probe alone, by
+the profiles, and by strace -c, perf trace -s, blktrace and the distribution's own
+bpftrace tools, those that start here. `--only` takes the subjects whose names begin so.
 """
 
 from __future__ import annotations
 
 import argparse
-import re
+import contextlib
+import os
+import platform
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
-from stackledger.labs import folders, postgres, servers
+from stackledger.capture.profiles import PROFILES
+from workloads import Workload, all_of_them
 
-SCRIPT = "\\set id random(1, 40000)\nSELECT note FROM orders WHERE id = :id;\n"
+from stackledger import catalog
+from stackledger.capture.bpftrace import find
+from stackledger.capture.session import Options, record
+from stackledger.capture.trial import STACK_BYTES, register_padding
+
+LEDGER = "request_ledger"
+TOOLS = ("biosnoop", "biolatency", "opensnoop", "execsnoop", "runqlat", "syscount", "tcplife")
+_SETTLE_S = 2.0
 
 
-def throughput(port: int, script: Path, seconds: int, clients: int) -> float:
-    """Return the transactions per second that pgbench reports."""
-    said = subprocess.run(
-        [
-            *("pgbench", "-n", "-h", "127.0.0.1", "-p", str(port), "-U", "lab", "-f", str(script)),
-            *("-T", str(seconds), "-c", str(clients), "-j", "2", "postgres"),
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    found = re.search(r"tps = ([0-9.]+)", said)
-    if found is None:
-        raise SystemExit(f"pgbench said no tps: {said}")
-    return float(found[1])
+def subjects() -> dict[str, list[str]]:
+    """Return what is watched with: a name, and the probes or the tool's words."""
+    names = list(dict.fromkeys(probe.name for probe in catalog.probes().values()))
+    found = {f"profile {name}": list(probes) for name, probes in PROFILES.items()}
+    beside = [name for name in PROFILES["incident"] if name != LEDGER]
+    found["profile incident without the ledger"] = beside
+    found.update({f"probe {name}": [name] for name in names})
+    found["strace -c -f"] = ["strace"]
+    found["perf trace -s -a"] = ["perf", "trace", "-s", "-a", "-o", "/dev/null"]
+    found["blktrace"] = ["blktrace"]
+    found.update({f"{tool}.bt": [f"/usr/sbin/{tool}.bt"] for tool in TOOLS})
+    return found
+
+
+@contextlib.contextmanager
+def watching(name: str, words: list[str], workload: Workload) -> Iterator[tuple[str, ...]]:
+    """Watch the host; yields what has to stand before the workload's own words."""
+    if name.startswith("strace") and not workload.pids:
+        yield ("strace", "-c", "-f", "-o", "/dev/null")
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        process = subprocess.Popen(
+            _command(name, words, workload, scratch),
+            stdout=subprocess.PIPE if name.startswith("pro") else subprocess.DEVNULL,
+            stderr=None if name.startswith("pro") else subprocess.DEVNULL,
+            process_group=0,
+            cwd=scratch,
+            text=True,
+        )
+        try:
+            if process.stdout is not None:
+                if process.stdout.readline().strip() != "recording":
+                    raise OSError(f"{name} does not record here")
+            else:
+                time.sleep(_SETTLE_S)
+            if process.poll() is not None:
+                raise OSError(f"{name} does not run here")
+            yield ()
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGINT)
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def _command(name: str, words: list[str], workload: Workload, scratch: str) -> list[str]:
+    if name.startswith("pro"):
+        return [sys.executable, __file__, "--record", scratch, *words]
+    if name == "blktrace":
+        disk = subprocess.run(
+            ["findmnt", "-no", "SOURCE", "-T", "/var/tmp"], capture_output=True, text=True
+        ).stdout.strip()
+        return ["blktrace", "-d", disk, "-D", scratch]
+    if name.startswith("strace"):
+        followed = [word for pid in workload.pids for word in ("-p", str(pid))]
+        return ["strace", "-c", "-f", "-o", "/dev/null", *followed]
+    return words
+
+
+def _record(store: str, probes: list[str]) -> int:
+    """Record until SIGINT: the child that `watching` starts."""
+    padding = register_padding(find()) if LEDGER in probes else None
+    constants = {} if padding is None else {"STACK": STACK_BYTES - padding}
+
+    def tell(progress: object) -> None:
+        if getattr(progress, "phase", "") == "recording" and not said:
+            said.append(True)
+            print("recording", flush=True)
+
+    said: list[bool] = []
+    outcome = record(
+        Options(store=Path(store), probes=tuple(probes), constants=constants), on_progress=tell
+    )
+    for loss in outcome.manifest.losses:
+        if loss.lost:
+            print(f"  lost: {loss}", file=sys.stderr)
+    return outcome.exit_code
+
+
+def ratio(name: str, words: list[str], workload: Workload, pairs: int) -> list[float]:
+    """Return watched over bare, for each pair; empty where the subject does not run here."""
+    found = []
+    for _ in range(pairs):
+        bare = workload.rate()
+        try:
+            with watching(name, words, workload) as before:
+                watched = workload.rate(before)
+        except (OSError, subprocess.CalledProcessError) as failure:
+            print(f"  {failure}", file=sys.stderr)
+            return []
+        found.append(watched / bare)
+    return found
 
 
 def main() -> int:
-    """Run the pairs and print them."""
+    """Run all pairs and print the table."""
     words = argparse.ArgumentParser(description=__doc__)
-    words.add_argument("--pairs", type=int, default=5)
-    words.add_argument("--seconds", type=int, default=5)
-    words.add_argument("--clients", type=int, default=4)
-    words.add_argument("--profile", default="ledger")
+    words.add_argument("--pairs", type=int, default=3)
+    words.add_argument("--seconds", type=int, default=4)
+    words.add_argument("--only", action="append", default=[])
+    words.add_argument("--write", type=Path)
+    words.add_argument("--record", nargs="+", help=argparse.SUPPRESS)
     asked = words.parse_args()
-    ratios = []
-    with folders.private_folder(None) as folder, tempfile.TemporaryDirectory() as store:
-        port = servers.free_ports(("database",))["database"]
-        with postgres.database(folder, port) as database:
-            database.warm_cache()
-            script = Path(store) / "select.sql"
-            script.write_text(SCRIPT)
-            throughput(port, script, 2, asked.clients)
-            for _ in range(asked.pairs):
-                bare = throughput(port, script, asked.seconds, asked.clients)
-                capture = subprocess.Popen(
-                    [
-                        *(sys.executable, "-m", "stackledger", "capture", "--store", store),
-                        *("--profile", asked.profile, "--for", f"{asked.seconds + 20}s"),
-                    ],
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.PIPE,
-                    text=True,
-                )
-                for line in capture.stderr or ():
-                    if line.startswith("recording"):
-                        break
-                recorded = throughput(port, script, asked.seconds, asked.clients)
-                capture.send_signal(2)
-                rest = capture.stderr.read() if capture.stderr else ""
-                capture.wait()
-                ratios.append(recorded / bare)
-                print(f"{bare:9.0f} tps bare  {recorded:9.0f} recorded  ratio {ratios[-1]:.3f}")
-                print("\n".join(line for line in rest.splitlines() if " rows," in line))
-                time.sleep(1)
-    print(f"median ratio {statistics.median(ratios):.3f}")
+    if asked.record:
+        return _record(asked.record[0], asked.record[1:])
+    chosen = {
+        name: what
+        for name, what in subjects().items()
+        if not asked.only or name.startswith(tuple(asked.only))
+    }
+    with all_of_them(asked.seconds) as workloads:
+        lines = [
+            f"| watched by | {' | '.join(one.name for one in workloads)} |",
+            f"|---|{'---|' * len(workloads)}",
+        ]
+        print("\n".join(lines), flush=True)
+        for workload in workloads:
+            workload.rate()
+        for name, what in chosen.items():
+            cells = []
+            for workload in workloads:
+                found = ratio(name, what, workload, asked.pairs)
+                cells.append(f"{statistics.median(found):.3f}" if found else "does not run")
+            lines.append(f"| {name} | {' | '.join(cells)} |")
+            print(lines[-1], flush=True)
+    if asked.write:
+        asked.write.write_text(_page(lines, asked), encoding="utf-8")
     return 0
+
+
+def _page(lines: list[str], asked: argparse.Namespace) -> str:
+    table = "\n".join(lines)
+    return (
+        "# What recording costs\n\n"
+        "Throughput of four workloads, watched over bare: 1.000 is no cost. Medians of\n"
+        f"{asked.pairs} pairs of {asked.seconds} s each, {os.cpu_count()} CPUs, Linux "
+        f"{platform.release().split('-')[0]}, bpftrace\n{find()}, written by\n"
+        "`python bench/overhead.py --write docs/overhead.md`.\n\n"
+        f"{table}\n"
+    )
 
 
 if __name__ == "__main__":
