@@ -66,7 +66,7 @@ class Options:
     payload: bool = False
     bpftrace: tuple[str, ...] | None = None  # how to call it; None finds it
     attach_limit_s: float = 60.0
-    stop_grace_s: float = 10.0
+    stop_grace_s: float = 30.0  # of silence: detaching takes long on an overloaded host
     map_keys: int = 32768
     string_bytes: int = 64
     raw_folder: Path | None = None  # keep bpftrace's own lines here too
