@@ -2,8 +2,10 @@
 --
 -- Answers:  How are the disk's latencies distributed, queue included?
 -- Params:   disk VARCHAR = NULL (one disk by name; NULL: all)
--- Returns:  one row per disk, kind and power of two: from_ns up to but not
---           including to_ns, the I/Os in it, and their share of that disk and kind
+--           each VARCHAR = disk,kind (a histogram for each disk and kind; disk, kind, or all)
+-- Returns:  one row per disk, kind (T: R, W, F or D; "all" where they are taken
+--           together) and power of two: from_ns up to but not including to_ns, the
+--           I/Os in it, and their share of that histogram
 -- Cost:     one pass over block_io
 WITH timed AS (
   SELECT
@@ -14,10 +16,14 @@ WITH timed AS (
   LEFT JOIN disk AS d USING (dev)
   WHERE b.device_ns IS NOT NULL
 ), buckets AS (
-  SELECT disk, t, floor(log2(latency_ns))::INTEGER AS bucket, count(*) AS ios
+  SELECT
+    CASE WHEN contains($each, 'disk') THEN disk ELSE 'all' END AS disk,
+    CASE WHEN contains($each, 'kind') THEN t ELSE 'all' END AS t,
+    floor(log2(latency_ns))::INTEGER AS bucket,
+    count(*) AS ios
   FROM timed
-  WHERE $disk IS NULL OR disk = $disk
-  GROUP BY disk, t, bucket
+  WHERE $disk IS NULL OR timed.disk = $disk
+  GROUP BY ALL
 )
 SELECT
   disk,

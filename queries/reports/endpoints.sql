@@ -5,9 +5,7 @@
 -- Returns:  one row per root endpoint: requests, rate_hz, latencies in ns, the
 --           CPU time of every layer below it and its share of all, disk time, errors
 -- Cost:     one pass over the requests
-WITH span AS (
-  SELECT greatest(1, ended_ts_ns - started_ts_ns) / 1e9 AS seconds FROM capture
-), spent AS (
+WITH spent AS (
   SELECT
     t.root_sock AS sock,
     t.root_recv_ts_ns AS recv_ts_ns,
@@ -20,7 +18,7 @@ WITH span AS (
 SELECT
   r.endpoint,
   count(*) AS requests,
-  count(*) / any_value(span.seconds) AS rate_hz,
+  count(*) * 1e9 / any_value(span.dur_ns) AS rate_hz,
   avg(r.wall_ns) AS mean_ns,
   quantile_cont(r.wall_ns, 0.5) AS p50_ns,
   quantile_cont(r.wall_ns, 0.95) AS p95_ns,

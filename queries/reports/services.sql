@@ -3,12 +3,9 @@
 -- Answers:  What is the map of this stack, and which link is slow or failing?
 -- Params:   none
 -- Returns:  one row per caller and callee; caller is "(outside)" for roots;
---           rate_hz over the capture, latencies of the callee in ns
+--           rate_hz over the time range, latencies of the callee in ns
 -- Cost:     one pass over the requests and the untraced calls
-WITH span AS (
-  SELECT greatest(1, ended_ts_ns - started_ts_ns) / 1e9 AS seconds
-  FROM capture
-), links AS (
+WITH links AS (
   SELECT
     coalesce(p.service, '(outside)') AS caller,
     r.service AS callee,
@@ -32,7 +29,7 @@ SELECT
   callee,
   layer,
   count(*) AS requests,
-  count(*) / any_value(span.seconds) AS rate_hz,
+  count(*) * 1e9 / any_value(span.dur_ns) AS rate_hz,
   avg(wall_ns) AS mean_ns,
   quantile_cont(wall_ns, 0.5) AS p50_ns,
   quantile_cont(wall_ns, 0.99) AS p99_ns,

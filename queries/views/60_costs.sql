@@ -1,6 +1,7 @@
 -- costs   What every transaction used: the input of the cost table.
 --
--- Needs: requests, tree, flow, block_io, disk, host_cpu, host_disk, host_net, capture, loss
+-- Needs: requests, tree, flow, block_io, disk, host_cpu, host_disk, host_net, capture, span,
+-- loss
 
 CREATE OR REPLACE VIEW request_io AS
 -- One row per request and disk: the block I/O that its thread submitted meanwhile.
@@ -108,16 +109,16 @@ SELECT 'net_bytes',
 FROM used;
 
 CREATE OR REPLACE VIEW cost_window AS
--- One row: the capture's window.
+-- One row: the time range that is priced.
 SELECT
   host,
-  greatest(1, ended_ts_ns - started_ts_ns) AS window_ns,
+  dur_ns AS window_ns,
   cpus,
   coalesce((
     SELECT sum(lost + undecodable) / nullif(sum(received + lost + undecodable), 0)
     FROM loss
   ), 0)::DOUBLE AS lost_share
-FROM capture;
+FROM capture, span;
 
 CREATE OR REPLACE VIEW cost_disks AS
 -- One row per whole disk and layer whose requests used it.
@@ -153,7 +154,7 @@ COMMENT ON COLUMN cost_unattributed.resource IS 'cpu (ns), disk_ios, disk_bytes,
 COMMENT ON COLUMN cost_unattributed.use IS 'in the resource''s unit';
 COMMENT ON VIEW cost_window IS 'one row: the window that the bill is for';
 COMMENT ON COLUMN cost_window.host IS 'host';
-COMMENT ON COLUMN cost_window.window_ns IS 'ns · length of the capture';
+COMMENT ON COLUMN cost_window.window_ns IS 'ns · length of the time range';
 COMMENT ON COLUMN cost_window.cpus IS 'CPUs of the host';
 COMMENT ON COLUMN cost_window.lost_share IS '0..1 · rows lost of all tables';
 COMMENT ON VIEW cost_disks IS 'one row per disk and layer that used it';

@@ -68,13 +68,22 @@ def _insert(connection: duckdb.DuckDBPyConnection, table: str, rows: Any) -> Non
 
 @pytest.fixture(scope="session")
 def capture() -> Callable[..., duckdb.DuckDBPyConnection]:
-    """Give a function that opens a capture with the rows of some tables, assembled or not."""
+    """Give a function that opens a capture with the rows of some tables, assembled or not.
 
-    def opened(*, assembled: bool = True, **tables: Rows) -> duckdb.DuckDBPyConnection:
+    `before` is called when the rows are in and nothing is assembled.
+    """
+
+    def opened(
+        *,
+        assembled: bool = True,
+        before: Callable[[duckdb.DuckDBPyConnection], None] = lambda _connection: None,
+        **tables: Rows,
+    ) -> duckdb.DuckDBPyConnection:
         told = store.Capture(Path("no-files"), manifest())
         connection = store.connect(told, views=not assembled)
         for table, rows in tables.items():
             _insert(connection, table, rows)
+        before(connection)
         if assembled:
             assemble(connection)
         return connection

@@ -28,6 +28,10 @@ PAIRS = [
         for case in ("parallel", "untraced", "overlapping", "overtaken", "afterwards", "unlinked")
         for name in ("requests", "calls", "edges", "ledger", "attribution")
     ],
+    *[
+        ("block", name)
+        for name in ("biosnoop", "biotop", "biolatency", "blkphases", "blkparse", "biodepth")
+    ],
     ("untraced", "services"),
     ("unlinked", "services"),
 ]

@@ -9,9 +9,13 @@ import typer
 from stackledger.commands.common import (
     CaptureWord,
     Format,
+    FromOption,
+    LastOption,
     LayersOption,
     RowsOption,
     StoreOption,
+    UntilOption,
+    chosen_part,
 )
 
 
@@ -23,6 +27,9 @@ def attribute(
     percentile: Annotated[
         float, typer.Option("--percentile", help="Whose ledger: the band around this percentile.")
     ] = 99.0,
+    begin: FromOption = None,
+    until: UntilOption = None,
+    last: LastOption = None,
     store: StoreOption = None,
     form: RowsOption = None,
     layers: LayersOption = None,
@@ -37,7 +44,8 @@ def attribute(
     from stackledger.report import rows, tree
 
     check_percentile(percentile)
-    with open_capture(word, store, layers=layers) as (_, connection):
+    part = chosen_part(begin, until, last)
+    with open_capture(word, store, layers=layers, part=part) as (_, connection):
         found = attribution.attribute(connection, endpoint=endpoint, percentile=percentile)
     if form is None or form is Format.TABLE:
         tree.show(found)

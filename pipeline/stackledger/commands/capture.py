@@ -11,6 +11,7 @@ import typer
 
 from stackledger import diagnostics
 from stackledger.commands.common import StoreOption, chosen_store
+from stackledger.durations import seconds
 from stackledger.errors import CannotTraceError, LossesExceededError, UsageError, nearest
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ PROFILES = {
     "io": ("block_io",),
 }
 _RESERVED = ("all", "last")
-_UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 def capture(
@@ -124,14 +124,6 @@ def _constants(probes: tuple[str, ...]) -> dict[str, int]:
             hint="stackledger capture --profile io records the disks; stackledger doctor",
         )
     return {"STACK": STACK_BYTES - padding}
-
-
-def seconds(text: str) -> float:
-    """Return "30s", "500ms", "2m", "1h" or "30" in seconds."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h)?", text.strip())
-    if not found or float(found[1]) <= 0:
-        raise UsageError("not a time", text, hint="it is written like 30s, 500ms, 2m or 1h")
-    return float(found[1]) * _UNITS_S[found[2] or "s"]
 
 
 def _name(name: str) -> str:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import duckdb
 
     from stackledger.analysis.queries import Result
+    from stackledger.analysis.selection import Selection
     from stackledger.store import Capture
 
 
@@ -58,6 +59,33 @@ LayersOption = Annotated[
     typer.Option("--layers", metavar="FILE", help="Your own layer rules: field,pattern,layer."),
 ]
 
+FromOption = Annotated[
+    str | None,
+    typer.Option("--from", metavar="TIME", help="Begin there: +10s, -10s, 17:05:09, or ISO (UTC)."),
+]
+UntilOption = Annotated[
+    str | None, typer.Option("--until", metavar="TIME", help="End before that; like --from.")
+]
+LastOption = Annotated[
+    str | None, typer.Option("--last", metavar="TIME", help="That much before the end: 30s.")
+]
+PidsOption = Annotated[
+    list[int] | None,
+    typer.Option("--pid", metavar="N", min=0, help="Of this process; may be repeated."),
+]
+CommsOption = Annotated[
+    list[str] | None,
+    typer.Option("--comm", metavar="NAME", help="Of a process or thread of this name."),
+]
+ContainersOption = Annotated[
+    list[str] | None,
+    typer.Option("--container", metavar="ID", help="Of a container or cgroup: its id or path."),
+]
+LayerOption = Annotated[
+    list[str] | None,
+    typer.Option("--layer", metavar="NAME", help="Of processes of this layer: database, …"),
+]
+
 
 def chosen_store(store: Path | None) -> Path:
     """Return the store that was asked for, or the default one."""
@@ -71,35 +99,73 @@ def chosen_format(wanted: Format | None) -> Format:
     return wanted or (Format.TABLE if sys.stdout.isatty() else Format.CSV)
 
 
+def chosen_part(
+    begin: str | None = None,
+    until: str | None = None,
+    last: str | None = None,
+    pids: Sequence[int] | None = None,
+    comms: Sequence[str] | None = None,
+    containers: Sequence[str] | None = None,
+    layers: Sequence[str] | None = None,
+) -> Selection:
+    """Return the part of a capture that the options name: all of it where they name none."""
+    from stackledger.analysis.chosen import Processes
+    from stackledger.analysis.selection import Selection
+    from stackledger.analysis.timerange import TimeRange
+
+    return Selection(
+        TimeRange(begin, until, last),
+        Processes(
+            tuple(pids or ()), tuple(comms or ()), tuple(containers or ()), tuple(layers or ())
+        ),
+    )
+
+
 @contextmanager
 def open_capture(
-    word: str, store: Path | None, *, layers: Path | None = None, assembled: bool = True
+    word: str,
+    store: Path | None,
+    *,
+    layers: Path | None = None,
+    assembled: bool = True,
+    part: Selection | None = None,
+    read: set[str] | None = None,
 ) -> Iterator[tuple[Capture, duckdb.DuckDBPyConnection]]:
     """Find a capture and connect to it; says on standard error what weakens its answers.
 
-    Raises StackledgerError with the file's name where a part of it is broken.
+    With `part`, the connection shows that part alone; `assembled` says whether requests
+    are read; `read` are the relations that are, without it all. Raises StackledgerError
+    with the file's name where a part is broken.
     """
     import duckdb
 
     from stackledger.analysis.assembly import assemble
+    from stackledger.analysis.needs import define
+    from stackledger.analysis.selection import narrow
+    from stackledger.schema import TABLES
     from stackledger.store import broken_part, connect, find
 
     capture = find(word, chosen_store(store))
     warn_of_gaps(capture)
     try:
-        with connect(capture, layers=layers, views=not assembled) as connection:
+        whole = not assembled and read is None
+        with connect(capture, layers=layers, views=whole) as connection:
+            if part:
+                narrow(connection, part, TABLES.values(), ledger=assembled)
             if assembled:
                 assemble(connection)
+            elif read is not None:
+                define(connection, read)
             yield capture, connection
     except (duckdb.Error, StackledgerError) as failure:
         # DuckDB's own words seldom say which file it was.
         suspicious = isinstance(failure, duckdb.Error) or type(failure) is StackledgerError
-        part = broken_part(capture) if suspicious else None
-        if part is None:
+        broken = broken_part(capture) if suspicious else None
+        if broken is None:
             raise
         raise StackledgerError(
             "a part of the capture cannot be read",
-            part,
+            broken,
             hint="move that file out of the capture's folder: the other parts still answer",
         ) from failure
 
@@ -109,16 +175,34 @@ def over_captures(
     store: Path | None,
     layers: Path | None,
     ask: Callable[[duckdb.DuckDBPyConnection], Result],
+    *,
+    statement: str,
+    part: Selection,
 ) -> tuple[list[str], list[tuple[Any, ...]]]:
-    """Ask each capture in turn; with several, the first column names the capture."""
+    """Ask each capture in turn; with several, the first column names the capture.
+
+    Requests are assembled only where the `statement` reads them.
+    """
+    from stackledger.analysis import needs
+    from stackledger.analysis.selection import LEDGER, check
+    from stackledger.schema import TABLES
+
+    read = needs.relations(statement, TABLES)
+    if part:
+        check(part, [TABLES[name] for name in read & TABLES.keys()])
+    assembled = bool(read & LEDGER)
     columns: list[str] = []
     found: list[tuple[Any, ...]] = []
     for word in words:
-        with open_capture(word, store, layers=layers) as (capture, connection):
+        with open_capture(
+            word, store, layers=layers, assembled=assembled, part=part, read=read
+        ) as (capture, connection):
             result = ask(connection)
         columns = result.columns
         several = len(words) > 1
         found += [(capture.manifest.id, *row) for row in result.rows] if several else result.rows
+    if part and not found:
+        diagnostics.note("no rows: nothing in that part of the capture")
     return (["capture", *columns] if len(words) > 1 else columns), found
 
 

@@ -9,9 +9,13 @@ import typer
 from stackledger.commands.common import (
     CaptureWord,
     Format,
+    FromOption,
+    LastOption,
     LayersOption,
     RowsOption,
     StoreOption,
+    UntilOption,
+    chosen_part,
 )
 from stackledger.errors import NoSuchCaptureError
 
@@ -26,6 +30,9 @@ ModelOption = Annotated[
 def cost(
     word: CaptureWord = "last",
     model: ModelOption = "aws-us-east-1",
+    begin: FromOption = None,
+    until: UntilOption = None,
+    last: LastOption = None,
     store: StoreOption = None,
     form: RowsOption = None,
     layers: LayersOption = None,
@@ -42,7 +49,8 @@ def cost(
     from stackledger.report import rows
 
     priced = load_model(model)
-    with open_capture(word, store, layers=layers) as (_, connection):
+    part = chosen_part(begin, until, last)
+    with open_capture(word, store, layers=layers, part=part) as (_, connection):
         result = cost_table(connection, priced)
     if not result.transactions:
         raise NoSuchCaptureError(

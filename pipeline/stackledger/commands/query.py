@@ -8,11 +8,19 @@ import typer
 
 from stackledger.commands.common import (
     CaptureWords,
+    CommsOption,
+    ContainersOption,
     FormatOption,
+    FromOption,
+    LastOption,
+    LayerOption,
     LayersOption,
     LimitOption,
+    PidsOption,
     StoreOption,
+    UntilOption,
     chosen_format,
+    chosen_part,
     over_captures,
 )
 from stackledger.errors import UsageError
@@ -30,6 +38,13 @@ def query(
     explain: Annotated[
         bool, typer.Option("--explain", help="Say what the query answers and takes; do not run.")
     ] = False,
+    begin: FromOption = None,
+    until: UntilOption = None,
+    last: LastOption = None,
+    pid: PidsOption = None,
+    comm: CommsOption = None,
+    container: ContainersOption = None,
+    layer: LayerOption = None,
     store: StoreOption = None,
     form: FormatOption = None,
     limit: LimitOption = None,
@@ -54,7 +69,12 @@ def query(
         return
     given = dict(_pair(word) for word in param or ())
     columns, found = over_captures(
-        words or ["last"], store, layers, lambda connection: queries.run(connection, name, given)
+        words or ["last"],
+        store,
+        layers,
+        lambda connection: queries.run(connection, name, given),
+        statement=wanted.text(),
+        part=chosen_part(begin, until, last, pid, comm, container, layer),
     )
     rows.write(columns, found, chosen_format(form), limit)
 

@@ -8,7 +8,15 @@ from typing import Annotated
 
 import typer
 
-from stackledger.commands.common import CaptureWord, LayersOption, StoreOption
+from stackledger.commands.common import (
+    CaptureWord,
+    FromOption,
+    LastOption,
+    LayersOption,
+    StoreOption,
+    UntilOption,
+    chosen_part,
+)
 
 
 def report(
@@ -26,6 +34,9 @@ def report(
     model: Annotated[
         str, typer.Option("--model", metavar="FILE", help="A cost model; `none` leaves costs out.")
     ] = "aws-us-east-1",
+    begin: FromOption = None,
+    until: UntilOption = None,
+    last: LastOption = None,
     store: StoreOption = None,
     layers: LayersOption = None,
 ) -> None:
@@ -48,7 +59,8 @@ def report(
     if output is not None and str(output) != "-":
         check_target(output)
     check_percentile(percentile)
-    with open_capture(word, store, layers=layers) as (capture, connection):
+    part = chosen_part(begin, until, last)
+    with open_capture(word, store, layers=layers, part=part) as (capture, connection):
         found = attribute(connection, endpoint=endpoint, percentile=percentile)
         bill = None if priced is None else cost_table(connection, priced)
         page = html.render(connection, attribution=found, cost=bill)

@@ -8,11 +8,19 @@ from typing import Annotated
 import typer
 
 from stackledger.commands.common import (
+    CommsOption,
+    ContainersOption,
     FormatOption,
+    FromOption,
+    LastOption,
+    LayerOption,
     LayersOption,
     LimitOption,
+    PidsOption,
     StoreOption,
+    UntilOption,
     chosen_format,
+    chosen_part,
     chosen_store,
     over_captures,
 )
@@ -28,6 +36,13 @@ def sql(
             metavar="[CAPTURE]... SQL", help="Captures (default `last`; `all`), then the SQL."
         ),
     ] = None,
+    begin: FromOption = None,
+    until: UntilOption = None,
+    last: LastOption = None,
+    pid: PidsOption = None,
+    comm: CommsOption = None,
+    container: ContainersOption = None,
+    layer: LayerOption = None,
     store: StoreOption = None,
     form: FormatOption = None,
     limit: LimitOption = None,
@@ -58,5 +73,7 @@ def sql(
         store,
         layers,
         lambda connection: queries.execute(connection, statement),
+        statement=statement,
+        part=chosen_part(begin, until, last, pid, comm, container, layer),
     )
     rows.write(columns, found, chosen_format(form), limit)

@@ -1,7 +1,7 @@
 """What the report shows of a capture as a whole, aggregated in SQL.
 
 Reads `requests` and `calls` (made cheap by `analysis.assembly.assemble`),
-`capture`, `loss` and `host_cpu`.
+`capture`, `span`, `loss` and `host_cpu`.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Overview:
 
     @property
     def window_ns(self) -> int:
-        """Return how long the capture took."""
+        """Return how long the time range is that is shown."""
         return self.ended_ts_ns - self.started_ts_ns
 
 
@@ -88,13 +88,13 @@ def overview(connection: duckdb.DuckDBPyConnection) -> Overview:
             1.0 - avg(mem_available_bytes) / nullif(avg(mem_total_bytes), 0) AS mem
           FROM host_cpu
         ), told AS (
-          SELECT * FROM capture ORDER BY started_ts_ns, id LIMIT 1
+          SELECT * FROM capture, span ORDER BY started_ts_ns, id LIMIT 1
         )
         SELECT
           coalesce(t.id, ''), coalesce(t.name, ''), coalesce(t.host, ''),
           coalesce(t.state, 'complete'),
-          coalesce(nullif(t.started_ts_ns, 0), r.first_ts_ns, 0),
-          coalesce(nullif(t.ended_ts_ns, 0), r.last_ts_ns, 0),
+          coalesce(nullif(t.from_ts_ns, 0), r.first_ts_ns, 0),
+          coalesce(nullif(t.until_ts_ns, 0), r.last_ts_ns, 0),
           coalesce(t.cpus, 0), r.roots, r.requests, r.still_open, r.errors,
           r.p[1], r.p[2], r.p[3], l.share, h.cpu, h.mem
         FROM roots AS r CROSS JOIN linked AS l CROSS JOIN host AS h

@@ -20,6 +20,7 @@ TABLES: tuple[Table, ...] = (
         Column("pid", "int32", "", "process that first used it"),
         Column("tid", "int32", "", "thread that first used it"),
         Column("comm", "string", "", "name of that thread"),
+        whole=True,
     ),
     table(
         "request",

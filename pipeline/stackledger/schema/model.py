@@ -19,16 +19,25 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One table: `grain` says what a row is."""
+    """One table: `grain` says what a row is.
+
+    `whole`: its rows say what a number in other tables means (a process, a
+    connection), so that no time range and no filter may cut them.
+    """
 
     name: str
     grain: str
     columns: tuple[Column, ...]
+    whole: bool = False
+
+    def has(self, column: str) -> bool:
+        """Tell whether the table has a column of that name."""
+        return any(one.name == column for one in self.columns)
 
 
-def table(name: str, grain: str, *columns: Column) -> Table:
+def table(name: str, grain: str, *columns: Column, whole: bool = False) -> Table:
     """Return a table."""
-    return Table(name, grain, columns)
+    return Table(name, grain, columns, whole)
 
 
 def ns(name: str, meaning: str) -> Column:

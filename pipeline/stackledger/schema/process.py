@@ -17,5 +17,6 @@ TABLES: tuple[Table, ...] = (
         Column("cmdline", "string", "", "arguments, at most 256 bytes, secrets not removed"),
         Column("cgroup", "string", "", "cgroup path"),
         Column("uid", "int32", "", "user"),
+        whole=True,
     ),
 )

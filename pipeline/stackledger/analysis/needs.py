@@ -1,0 +1,84 @@
+"""Which relations a statement reads, views followed down to the recorded tables."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from stackledger.store import view_texts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import duckdb
+
+_VIEW = re.compile(r"^CREATE OR REPLACE VIEW (\w+) AS\n(.*?);$", re.MULTILINE | re.DOTALL)
+_NO_CODE = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'", re.DOTALL)
+_WORD = re.compile(r"\w+")
+# What looks at the catalogue, or names a table in a string.
+_ANY = re.compile(
+    r"(?:\A|;)\s*(?:show|describe|desc|summarize|pragma|call)\b"
+    r"|\b(?:information_schema|pragma_\w+|duckdb_\w+|query|query_table)\b",
+    re.IGNORECASE,
+)
+
+
+@cache
+def views() -> dict[str, str]:
+    """Return the SELECT of every view of `queries/views` by name."""
+    return {name: select for text in view_texts() for name, select in _VIEW.findall(text)}
+
+
+def relations(statement: str, known: Iterable[str]) -> set[str]:
+    """Return the tables and views that a statement reads, itself or through views.
+
+    `known` are the tables there are. What DuckDB cannot parse on its own (PIVOT, DDL)
+    is looked through for words: rather a relation too many than one too few.
+    """
+    import duckdb
+
+    every = {*known, *views()}
+    if _ANY.search(_NO_CODE.sub(" ", statement)):
+        return every
+    found: set[str] = set()
+    with duckdb.connect(":memory:") as connection:
+        pending = _named(connection, statement, every)
+        while pending:
+            name = pending.pop()
+            found.add(name)
+            if name in views():
+                pending |= _named(connection, views()[name], every) - found
+    return found
+
+
+def define(connection: duckdb.DuckDBPyConnection, names: set[str]) -> None:
+    """Define the views among `names`: binding all of them takes longer than most queries."""
+    for name, select in views().items():
+        if name in names:
+            connection.execute(f'CREATE OR REPLACE VIEW "{name}" AS {select}')
+
+
+def _named(connection: duckdb.DuckDBPyConnection, statement: str, every: set[str]) -> set[str]:
+    row = connection.execute("SELECT json_serialize_sql($1)", [statement]).fetchone()
+    parsed = json.loads(row[0]) if row else {"error": True}
+    if parsed["error"]:
+        return every & set(_WORD.findall(_NO_CODE.sub(" ", statement).lower()))
+    named: set[str] = set()
+    own: set[str] = set()
+    _walk(parsed, named, own)
+    return (named - own) & every
+
+
+def _walk(node: Any, named: set[str], own: set[str]) -> None:
+    """Collect the relations named in FROM, and the statement's own CTEs."""
+    if isinstance(node, dict):
+        if node.get("type") == "BASE_TABLE":
+            named.add(node["table_name"].lower())
+        if "cte_map" in node:
+            own.update(entry["key"].lower() for entry in node["cte_map"]["map"])
+        node = list(node.values())
+    if isinstance(node, list):
+        for part in node:
+            _walk(part, named, own)

@@ -1,0 +1,166 @@
+"""Part of a capture: a time range, processes, containers, layers.
+
+Done once, below every query: a temporary view of each recorded table's name comes
+first in DuckDB's search path, so that whatever reads the table reads the part.
+Transactions stay whole: requests and calls are chosen by the arrival of their root.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from stackledger.analysis.assembly import RELATIONS, assemble
+from stackledger.analysis.chosen import Processes, choose_processes
+from stackledger.analysis.timerange import TimeRange, resolve
+from stackledger.diagnostics import note
+from stackledger.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import duckdb
+
+    from stackledger.schema import Table
+
+LEDGER = frozenset(("request", "call"))
+_INTERVAL = "interval_ns"
+
+_CHOSEN_REQUESTS = """
+CREATE OR REPLACE TEMP TABLE chosen_request AS
+WITH rooted AS (
+  SELECT
+    r.sock,
+    r.recv_ts_ns,
+    r.ts_ns,
+    r.pid,
+    coalesce(t.root_sock, r.sock) AS root_sock,
+    coalesce(t.root_recv_ts_ns, r.recv_ts_ns) AS root_recv_ts_ns
+  FROM memory.main.request AS r
+  LEFT JOIN tree AS t USING (sock, recv_ts_ns)
+), kept AS (
+  SELECT root_sock, root_recv_ts_ns
+  FROM rooted
+  GROUP BY ALL
+  HAVING any_value(ts_ns) FILTER (sock = root_sock AND recv_ts_ns = root_recv_ts_ns)
+    BETWEEN coalesce(getvariable('from_ts_ns'), 0)
+    AND coalesce(getvariable('until_ts_ns'), 9223372036854775807) - 1
+    AND ($everyone OR bool_or(pid IN (SELECT pid FROM chosen_process)))
+)
+SELECT sock, recv_ts_ns
+FROM rooted
+JOIN kept USING (root_sock, root_recv_ts_ns)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What of a capture is asked for; false where it is all of it."""
+
+    time: TimeRange = field(default_factory=TimeRange)
+    processes: Processes = field(default_factory=Processes)
+
+    def __bool__(self) -> bool:
+        return bool(self.time) or bool(self.processes)
+
+
+def check(selection: Selection, reads: Iterable[Table]) -> None:
+    """Refuse a selection that narrows nothing of what is read; say what it leaves whole.
+
+    `reads` are the recorded tables behind a statement. Raises UsageError.
+    """
+    signals = [one for one in reads if not one.whole]
+    for kind, wanted, fits in (
+        ("a time range", bool(selection.time), lambda one: one.has("ts_ns")),
+        ("processes", bool(selection.processes), lambda one: _has_processes(one, selection)),
+    ):
+        left = sorted(one.name for one in signals if wanted and not fits(one))
+        if wanted and len(left) == len(signals):
+            raise UsageError(
+                f"it cannot be narrowed to {kind}",
+                ", ".join(left) or None,
+                hint="what it reads is known for the whole capture only",
+            )
+        if left:
+            note(f"not narrowed to {kind}: {', '.join(left)}")
+
+
+def narrow(
+    connection: duckdb.DuckDBPyConnection,
+    selection: Selection,
+    tables: Iterable[Table],
+    *,
+    ledger: bool,
+) -> None:
+    """Have every later statement on the connection see the selected part alone.
+
+    `ledger`: requests or calls will be read. Raises UsageError or NoSuchCaptureError.
+    """
+    row = connection.execute("SELECT started_ts_ns, ended_ts_ns FROM capture").fetchone()
+    assert row is not None
+    from_ns, until_ns = resolve(selection.time, *row)
+    if ledger or selection.processes.layers:
+        assemble(connection)
+    tables = list(tables)
+    choose_processes(connection, selection.processes, tables)
+    if ledger:
+        # The bounds are set after the assembly of all, before the choice among it.
+        _set_range(connection, from_ns, until_ns)
+        connection.execute(_CHOSEN_REQUESTS, {"everyone": not selection.processes})
+    for name in RELATIONS:
+        connection.execute(f'DROP TABLE IF EXISTS temp."{name}"')
+    _set_range(connection, from_ns, until_ns)
+    for table in tables:
+        if table.name in LEDGER and not ledger:
+            continue
+        if condition := _condition(table, selection):
+            connection.execute(
+                f'CREATE OR REPLACE TEMP VIEW "{table.name}" AS'  # noqa: S608 - registry
+                f' SELECT * FROM memory.main."{table.name}" WHERE {condition}'
+            )
+
+
+def _set_range(
+    connection: duckdb.DuckDBPyConnection, from_ns: int | None, until_ns: int | None
+) -> None:
+    connection.execute("SET VARIABLE from_ts_ns = $1::BIGINT", [from_ns])
+    connection.execute("SET VARIABLE until_ts_ns = $1::BIGINT", [until_ns])
+
+
+def _condition(table: Table, selection: Selection) -> str:
+    """Return which rows of a table are chosen, as SQL; empty where all are."""
+    if table.whole:
+        return ""
+    if table.name == "request":
+        return "(sock, recv_ts_ns) IN (SELECT (sock, recv_ts_ns) FROM chosen_request)"
+    if table.name == "call":
+        return "(owner_sock, owner_recv_ts_ns) IN (SELECT (sock, recv_ts_ns) FROM chosen_request)"
+    words = []
+    if selection.time and table.has("ts_ns"):
+        # An interval belongs to where its middle is: a range of n seconds has n of them.
+        at = f"ts_ns - {_INTERVAL} // 2" if table.has(_INTERVAL) else "ts_ns"
+        if selection.time.begin or selection.time.last:
+            words.append(f"{at} >= getvariable('from_ts_ns')")
+        if selection.time.until:
+            words.append(f"{at} < getvariable('until_ts_ns')")
+    if selection.processes and _has_processes(table, selection):
+        words.append(_process_condition(table, selection.processes))
+    return " AND ".join(words)
+
+
+def _has_processes(table: Table, selection: Selection) -> bool:
+    wanted = selection.processes
+    only_containers = wanted.containers and not (wanted.pids or wanted.comms or wanted.layers)
+    return table.has("pid") or bool(only_containers and table.has("cgroup"))
+
+
+def _process_condition(table: Table, wanted: Processes) -> str:
+    if not table.has("pid"):
+        return "cgroup IN (SELECT cgroup FROM chosen_cgroup)"
+    words = ["pid IN (SELECT pid FROM chosen_process)"]
+    if wanted.comms and table.has("comm"):
+        # A thread has a name of its own; the process's stands for all its threads.
+        words.append(
+            "(list_contains(getvariable('comms'), comm) OR pid IN (SELECT pid FROM named_process))"
+        )
+    return " AND ".join(words)
