@@ -6,6 +6,7 @@ hold, so a signal counts only when its real program attached.
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -57,7 +58,8 @@ def examine_signals(host: Host) -> list[Finding]:
     probes = [catalog.probe(name, version) for name in names]
     if host.bpftrace is None:
         return [_untried(probe, host) for probe in probes]
-    with ThreadPoolExecutor(max_workers=len(probes)) as pool:
+    # Compiling a program keeps a CPU busy: more at once would only run out of time.
+    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
         return list(pool.map(lambda probe: _try(host, probe), probes))
 
 
