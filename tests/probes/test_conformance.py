@@ -18,6 +18,13 @@ from stackledger.schema import TABLES
 
 # Raw columns that capture/derive.py turns into others; all the rest keep their names.
 DERIVED = {
+    "local_ip": {"local_addr"},
+    "remote_ip": {"remote_addr"},
+    "role": {"accepted"},
+    "rtt_us": {"rtt_ns"},
+    "end_code": {"ended"},
+    "tcp_state": {"state"},
+    "retransmit_code": {"kind"},
     "pid_tid": {"pid", "tid"},
     "calls_handovers": {"calls", "handovers"},
     "first": {"protocol", "endpoint", "statement", "payload"},

@@ -11,13 +11,21 @@ from collections.abc import Callable
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stackledger.capture import blockio, protocols
+from stackledger.capture import blockio, protocols, tcp
 from stackledger.capture.writer import arrow_schema, to_epoch
 
 _TEXT = pa.dictionary(pa.int32(), pa.string())
 
 # A probe prints -1 for what it does not know; elsewhere -1 is a value.
-_UNKNOWN = {"block_io": ("pid", "tid", "queue_ns", "device_ns")}
+_UNKNOWN = {
+    "block_io": ("pid", "tid", "queue_ns", "device_ns"),
+    "tcp_connection": (
+        *("pid", "tid", "opened_ts_ns", "dur_ns", "connect_ns", "accept_ns"),
+        *("send_bytes", "recv_bytes", "segs_out", "retransmits"),
+    ),
+    "tcp_retransmit": ("pid", "tid"),
+    "tcp_reset": ("pid", "tid", "reason"),
+}
 # Two 32-bit numbers in one, because a printed row is limited to 24 or so values.
 _PACKED = {"pid_tid": ("pid", "tid"), "calls_handovers": ("calls", "handovers")}
 
@@ -70,6 +78,13 @@ _CONVERTED: dict[str, tuple[str, Callable[[pa.ChunkedArray], pa.ChunkedArray | p
     "blk_status": ("error", blockio.errno),
     "other_syscall": ("other_syscall", _system_call),
     "remote_port": ("remote_port", _host_order),
+    "local_ip": ("local_addr", tcp.address),
+    "remote_ip": ("remote_addr", tcp.address),
+    "role": ("accepted", tcp.accepted),
+    "rtt_us": ("rtt_ns", tcp.nanoseconds),
+    "end_code": ("ended", tcp.ended),
+    "tcp_state": ("state", tcp.state),
+    "retransmit_code": ("kind", tcp.retransmit_kind),
 }
 
 

@@ -24,7 +24,12 @@ from stackledger.catalog import Emitted
 from stackledger.schema import TABLES
 
 # Raw columns that derive.py unpacks.
-_PACKED = frozenset({"pid_tid", "calls_handovers", "answer", "cmd_flags", "blk_status"})
+_PACKED = frozenset(
+    {
+        *("pid_tid", "calls_handovers", "answer", "cmd_flags", "blk_status"),
+        *("role", "rtt_us", "end_code", "tcp_state", "retransmit_code"),
+    }
+)
 TEXT = pa.dictionary(pa.int32(), pa.string())
 _RAW_TEXT = pa.dictionary(pa.int32(), pa.binary())
 

@@ -6,6 +6,8 @@ charged, and what had gone on since: a thread that was waiting still waits, one
 that was running still runs.
 
 block_io: the I/Os whose completion the kernel did not show.
+
+tcp_connection: the connections that are still open.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ Rows = dict[str, list[list[Value]]]
 _SECTOR_BYTES = 512
 _PARTS = 6  # cpu, runq, disk, lock, sleep, other
 _CPU, _RUNNABLE, _OTHER = 0, 1, 5  # positions in @time; the classes of @off are the same
+_CONNECTED, _STILL_OPEN = 1, 8  # a role and an end_code of tcp_connection
 _WAITS_FOR_MANY = 8  # a class of @off that counts as other
 _UNCONFIRMED = 0  # a grade of @thread
 
@@ -232,6 +235,32 @@ def _block_io_requests(left: Left) -> Rows:
     }
 
 
+def _tcp_connection(left: Left) -> Rows:
+    """Return the connections that are still open; what TCP counted for them is not known."""
+    opened = left.maps.get("@tcp")
+    ends = left.maps.get("@ends")
+    rows: list[list[Value]] = []
+    for key, entry in opened.items() if isinstance(opened, dict) else ():
+        *numbers, comm = entry
+        begun, connected, role, accept, pid, tid = (_number(value) for value in numbers)
+        end = ends.get(key) if isinstance(ends, dict) else None
+        if end is None or begun == 0 or begun >= left.stopped_ns:
+            continue
+        netns, family, local_ip, local_port, remote_ip, remote_port = end
+        connect = connected - begun if role == _CONNECTED and connected else -1
+        rows.append(
+            [
+                *(left.stopped_ns, _number(key), netns, role),
+                *(family, local_ip, local_port, remote_ip, remote_port),
+                *((pid, tid) if pid else (-1, -1)),
+                *(comm, begun, left.stopped_ns - begun, connect),
+                accept if role != _CONNECTED and accept else -1,
+                *(-1, -1, -1, -1, 0, _STILL_OPEN, 0),
+            ]
+        )
+    return {"tcp_connection": rows}
+
+
 def _skipped(at: int, dev: int, sector: int, size: int, kind: str | int) -> list[Value]:
     return [at, -1, -1, "", dev, sector, size, kind, -1, -1, 0]
 
@@ -240,4 +269,5 @@ _READERS: dict[str, Callable[[Left], Rows]] = {
     "request_ledger": _request_ledger,
     "block_io.tracepoint": _block_io,
     "block_io.rawtracepoint": _block_io_requests,
+    "tcp_connection": _tcp_connection,
 }

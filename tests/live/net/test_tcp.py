@@ -1,0 +1,162 @@
+"""TCP connections, retransmissions and resets against the namespace's own counters."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_SPEC = importlib.util.spec_from_file_location("traffic", Path(__file__).with_name("traffic.py"))
+assert _SPEC
+assert _SPEC.loader
+made = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(made)
+
+def _ended(recorded: Any, namespace: Any, *, accepted: bool) -> Counter[tuple[int, str]]:
+    column = "local_port" if accepted else "remote_port"
+    rows = recorded.rows(
+        f"SELECT {column}, ended, count(*) FROM tcp_connection"
+        " WHERE netns = $1 AND accepted = $2 AND local_port <> 5000 AND remote_port <> 5000"
+        " GROUP BY ALL",
+        namespace.inode,
+        accepted,
+    )
+    return Counter({(port, ended): count for port, ended, count in rows})
+
+
+@pytest.fixture
+def silent(cable: Any) -> None:
+    """Have some packets vanish: SYNs to one port, long packets to another."""
+    cable.here.rule(f"tcp dport {made.SILENT} drop")
+    cable.here.rule(f"tcp dport {made.STUCK} meta length > 500 drop")
+    cable.there.run("sysctl", "-qw", "net.ipv4.tcp_syn_retries=1")
+
+
+def test_how_every_connection_opened_and_ended(
+    cable: Any, silent: None, traffic: Callable[..., Any], bpftrace: Any
+) -> None:
+    before = cable.there.counters(), cable.here.counters()
+    recorded = traffic("connections", "tcp_connection", bpftrace=bpftrace)
+    after = cable.there.counters(), cable.here.counters()
+    there, here = (
+        {name: now[name] - was[name] for name in now}
+        for now, was in zip(after, before, strict=True)
+    )
+
+    assert _ended(recorded, cable.there, accepted=False) == {
+        (made.PLAIN, "closed"): made.CLOSES[made.PLAIN],
+        (made.PLAIN6, "closed"): made.CLOSES[made.PLAIN6],
+        (made.FIRST, "closed"): made.CLOSES[made.FIRST],
+        (made.CLOSED, "refused"): made.REFUSED,
+        (made.PLAIN, "reset_sent"): made.ABORTED,
+        (made.UNREAD, "reset_received"): made.UNREAD_CLOSES,
+        (made.SILENT, "timed_out"): made.SYN_TIMEOUTS,
+        (made.SILENT, "given_up"): made.GIVEN_UP,
+        (made.STUCK, "timed_out"): made.STUCK_TIMEOUTS,
+    }
+    assert _ended(recorded, cable.here, accepted=True) == {
+        (made.PLAIN, "closed"): made.CLOSES[made.PLAIN],
+        (made.PLAIN6, "closed"): made.CLOSES[made.PLAIN6],
+        (made.FIRST, "closed"): made.CLOSES[made.FIRST],
+        (made.PLAIN, "reset_received"): made.ABORTED,
+        (made.UNREAD, "reset_sent"): made.UNREAD_CLOSES,
+        # Its end is still there when the other has given up, and hears of it when it closes.
+        (made.STUCK, "reset_received"): made.STUCK_TIMEOUTS,
+    }
+
+    # The kernel's own counts, of opens, and of resets sent.
+    opened = "SELECT count(*) FROM tcp_connection WHERE netns = $1 AND accepted = $2"
+    assert recorded.one(opened, cable.there.inode, False) == there["ActiveOpens"]
+    assert recorded.one(opened, cable.here.inode, True) == here["PassiveOpens"]
+    resets = "SELECT count(*) FROM tcp_reset WHERE netns = $1 AND sent"
+    assert recorded.one(resets, cable.there.inode) == there["OutRsts"]
+    assert recorded.one(resets, cable.here.inode) == here["OutRsts"]
+    # SYNs that nobody answered are among what is sent again.
+    again = "SELECT coalesce(sum(segs), 0) FROM tcp_retransmit WHERE netns = $1"
+    assert recorded.one(again, cable.there.inode) == there["RetransSegs"]
+    syns = (
+        "SELECT count(DISTINCT local_port) FROM tcp_retransmit"
+        " WHERE netns = $1 AND state = 'SYN_SENT' AND kind = 'timeout' AND remote_port = $2"
+    )
+    assert recorded.one(syns, cable.there.inode, made.SILENT) == made.SYN_TIMEOUTS
+
+
+def test_bytes_owner_and_latency_of_every_connection(
+    cable: Any, silent: None, traffic: Callable[..., Any], bpftrace: Any
+) -> None:
+    recorded = traffic("connections", "tcp_connection", bpftrace=bpftrace)
+    for end, namespace in (("asked", cable.there), ("served", cable.here)):
+        said = recorded.said[end]
+        rows = {
+            (row[0], row[1]): row[2:]
+            for row in recorded.rows(
+                "SELECT local_port, remote_port, send_bytes, recv_bytes, pid, comm, connect_ns,"
+                " accept_ns, dur_ns, family, local_addr FROM tcp_connection"
+                " WHERE netns = $1 AND ended = 'closed'",
+                namespace.inode,
+            )
+        }
+        assert len(said["connections"]) == sum(made.CLOSES.values())
+        for one in said["connections"]:
+            found = rows[(one["local"], one["remote"])]
+            assert found[:2] == (one["sent"], one["received"])
+            assert found[2] == said["pid"]
+            assert found[3].startswith("python")
+            if end == "asked":
+                # From SYN to ESTABLISHED is inside of what the caller of connect() waits.
+                assert 0 < found[4] < one["connect_ns"]
+                assert found[5] is None
+            else:
+                assert found[4] is None
+                assert 0 <= found[5] < found[6]
+            six = made.PLAIN6 in (one["local"], one["remote"])
+            assert found[7] == (10 if six else 2)
+            assert found[8] == (namespace.address6 if six else namespace.address)
+    # Nobody but one that was gone before it was accepted is without an owner.
+    unknown = (
+        "SELECT DISTINCT ended, accept_ns FROM tcp_connection"
+        " WHERE netns IN ($1, $2) AND pid IS NULL"
+    )
+    found = recorded.rows(unknown, cable.there.inode, cable.here.inode)
+    assert found in ([], [("reset_received", None)])
+
+
+def test_retransmitted_segments_are_those_of_the_kernel(
+    cable: Any, traffic: Callable[..., Any], bpftrace: Any
+) -> None:
+    cable.there.rule("numgen random mod 100 < 5 drop")
+    cable.here.rule("numgen random mod 100 < 5 drop")
+    before = cable.there.counters(), cable.here.counters()
+    recorded = traffic("bulk", "tcp_connection", bpftrace=bpftrace)
+    after = cable.there.counters(), cable.here.counters()
+    for namespace, now, was, end in zip(
+        (cable.there, cable.here), after, before, ("asked", "served"), strict=True
+    ):
+        counted = now["RetransSegs"] - was["RetransSegs"]
+        assert counted > 100
+        segs = "SELECT sum(segs)::BIGINT FROM tcp_retransmit WHERE netns = $1"
+        found = recorded.one(segs, namespace.inode)
+        assert counted - recorded.skipped <= found <= counted
+        # Each connection's own count, and whose it is: SYN-ACKs belong to no connection yet.
+        rows = recorded.rows(
+            "SELECT c.retransmits, coalesce(sum(r.segs), 0), c.pid, list(DISTINCT r.pid)"
+            " FROM tcp_connection AS c LEFT JOIN tcp_retransmit AS r"
+            " ON r.netns = c.netns AND r.local_port = c.local_port"
+            " AND r.remote_port = c.remote_port AND r.state <> 'NEW_SYN_RECV'"
+            " WHERE c.netns = $1 GROUP BY c.sock, c.ts_ns, c.retransmits, c.pid",
+            namespace.inode,
+        )
+        assert len(rows) == made.BULK_CONNECTIONS
+        for own, segs, owner, pids in rows:
+            assert own - recorded.skipped <= segs <= own
+            assert owner == recorded.said[end]["pid"]
+            assert pids in ([owner], [None])
+        assert max(row[0] for row in rows) > 10
+        bytes_sent = "SELECT DISTINCT send_bytes, recv_bytes FROM tcp_connection WHERE netns = $1"
+        assert recorded.rows(bytes_sent, namespace.inode) == [(made.BULK_BYTES, made.BULK_BYTES)]

@@ -1,0 +1,228 @@
+"""Prime numbers of TCP connections of every kind, between two network namespaces.
+
+    python traffic.py WHAT serve|ask ADDRESS ADDRESS6
+
+Each end prints, as JSON, what it counted itself. WHAT is the name of a function here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import socket
+import struct
+import sys
+import threading
+import time
+from contextlib import suppress
+
+PLAIN, PLAIN6, FIRST, UNREAD, STUCK, BULK, SLOW, DATAGRAMS = range(5001, 5009)
+CLOSED, SILENT = 5101, 5102
+CLOSES = {PLAIN: 23, FIRST: 7, PLAIN6: 17}
+REFUSED, ABORTED, UNREAD_CLOSES, SYN_TIMEOUTS, STUCK_TIMEOUTS, GIVEN_UP = 5, 11, 13, 3, 2, 19
+BULK_CONNECTIONS, BULK_BYTES = 7, 1_000_003
+USER_TIMEOUT_MS = 600
+END = b"."
+
+
+def listener(address: str, port: int, backlog: int = 64) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.bind((address, port))
+    sock.listen(backlog)
+    return sock
+
+
+def connected(address: str, port: int) -> socket.socket:
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            return socket.create_connection((address, port))
+        except ConnectionRefusedError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+
+
+def ports(sock: socket.socket) -> tuple[int, int]:
+    """Return the local and the remote port, of a socket that is connected."""
+    return sock.getsockname()[1], sock.getpeername()[1]
+
+
+def drain(sock: socket.socket) -> int:
+    """Read to the end; return the bytes."""
+    total = 0
+    while data := sock.recv(1 << 16):
+        total += len(data)
+    return total
+
+
+def lengths(number: int) -> tuple[int, int]:
+    """Return how many bytes the client and the server send on the n-th connection."""
+    return 1009 * number + 1, 70_001 * number + 3
+
+
+class Counted:
+    """What an end says: the bytes by its own port or, on the server, by the client's."""
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self.connections: list[dict[str, int]] = []
+
+    def add(self, ports: tuple[int, int], sent: int, received: int, **more: int) -> None:
+        local, remote = ports
+        self.connections.append(
+            {"local": local, "remote": remote, "sent": sent, "received": received, **more}
+        )
+
+    def say(self, **more: object) -> None:
+        print(json.dumps({"pid": self.pid, "connections": self.connections, **more}))
+
+
+def connections_serve(address: str, address6: str) -> None:
+    counted = Counted()
+    waiting = {port: listener(address, port) for port in (PLAIN, FIRST, UNREAD, STUCK)}
+    waiting[PLAIN6] = listener(address6, PLAIN6)
+    control, _ = listener(address, 5000).accept()  # the client is ready, and tells the end
+    kept = []
+    for port, count in CLOSES.items():
+        for number in range(count):
+            sock, _ = waiting[port].accept()
+            ends = ports(sock)
+            asked, answered = lengths(number)
+            got = 0
+            while got < asked:
+                got += len(sock.recv(1 << 16))
+            sock.sendall(b"y" * answered)
+            if port == FIRST:
+                sock.shutdown(socket.SHUT_WR)
+                drain(sock)
+            else:
+                assert drain(sock) == 0
+            counted.add(ends, answered, got)
+            sock.close()
+            control.sendall(END)
+    for _number in range(ABORTED):
+        sock, _ = waiting[PLAIN].accept()
+        with suppress(ConnectionResetError):
+            drain(sock)
+        sock.close()
+        control.sendall(END)
+    for _number in range(UNREAD_CLOSES):
+        sock, _ = waiting[UNREAD].accept()
+        while not sock.recv(1, socket.MSG_PEEK):
+            pass
+        sock.close()
+        control.sendall(END)
+    for _number in range(STUCK_TIMEOUTS):
+        kept.append(waiting[STUCK].accept()[0])
+        control.sendall(END)
+    assert control.recv(1) == END
+    counted.say()
+
+
+def connections_ask(address: str, address6: str) -> None:
+    counted = Counted()
+    control = connected(address, 5000)
+    for port, count in CLOSES.items():
+        for number in range(count):
+            asked, answered = lengths(number)
+            begun = time.monotonic_ns()
+            sock = connected(address6 if port == PLAIN6 else address, port)
+            took = time.monotonic_ns() - begun
+            ends = ports(sock)
+            sock.sendall(b"x" * asked)
+            got = 0
+            while got < answered:
+                got += len(sock.recv(1 << 16))
+            if port == FIRST:
+                assert drain(sock) == 0
+            counted.add(ends, asked, got, connect_ns=took)
+            sock.close()
+            assert control.recv(1) == END
+    for _number in range(REFUSED):
+        with suppress(ConnectionRefusedError):
+            socket.create_connection((address, CLOSED))
+    for _number in range(ABORTED):
+        sock = connected(address, PLAIN)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        sock.close()
+        assert control.recv(1) == END
+    for _number in range(UNREAD_CLOSES):
+        sock = connected(address, UNREAD)
+        sock.sendall(b"never read")
+        assert control.recv(1) == END
+        with suppress(ConnectionResetError):
+            drain(sock)
+        sock.close()
+    timeouts = [threading.Thread(target=unanswered, args=(address,)) for _ in range(SYN_TIMEOUTS)]
+    for one in timeouts:
+        one.start()
+    for _number in range(GIVEN_UP):
+        sock = socket.socket()
+        sock.setblocking(False)
+        with suppress(BlockingIOError):
+            sock.connect((address, SILENT))
+        sock.close()
+    for _number in range(STUCK_TIMEOUTS):
+        sock = connected(address, STUCK)
+        assert control.recv(1) == END
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
+        sock.sendall(b"z" * 1000)
+        with suppress(TimeoutError):
+            drain(sock)
+        sock.close()
+    for one in timeouts:
+        one.join()
+    control.sendall(END)
+    counted.say()
+
+
+def unanswered(address: str) -> None:
+    with suppress(TimeoutError):
+        socket.create_connection((address, SILENT))
+
+
+def bulk_serve(address: str, address6: str) -> None:
+    counted = Counted()
+    waiting = listener(address, BULK)
+
+    def serve(sock: socket.socket) -> None:
+        ends = ports(sock)
+        received = drain(sock)
+        sock.sendall(b"y" * BULK_BYTES)
+        counted.add(ends, BULK_BYTES, received)
+        sock.close()
+
+    threads = []
+    for _number in range(BULK_CONNECTIONS):
+        sock, _ = waiting.accept()
+        threads.append(threading.Thread(target=serve, args=(sock,)))
+        threads[-1].start()
+    for thread in threads:
+        thread.join()
+    counted.say()
+
+
+def bulk_ask(address: str, address6: str) -> None:
+    counted = Counted()
+
+    def ask() -> None:
+        sock = connected(address, BULK)
+        ends = ports(sock)
+        sock.sendall(b"x" * BULK_BYTES)
+        sock.shutdown(socket.SHUT_WR)
+        counted.add(ends, BULK_BYTES, drain(sock))
+        sock.close()
+
+    threads = [threading.Thread(target=ask) for _ in range(BULK_CONNECTIONS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    counted.say()
+
+
+if __name__ == "__main__":
+    globals()[f"{sys.argv[1]}_{sys.argv[2]}"](*sys.argv[3:])
