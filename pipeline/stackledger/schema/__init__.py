@@ -9,14 +9,14 @@ from the writer on. Every other `_ns` is a duration.
 
 from __future__ import annotations
 
-from stackledger.schema import block, host, ledger, process, syscall
+from stackledger.schema import block, fs, host, ledger, process, syscall
 from stackledger.schema.model import Column, Table
 
 SCHEMA_VERSION = 1
 
 TABLES: dict[str, Table] = {
     table.name: table
-    for subject in (ledger, block, process, host, syscall)
+    for subject in (ledger, block, process, host, syscall, fs)
     for table in subject.TABLES
 }
 
