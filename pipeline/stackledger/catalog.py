@@ -22,7 +22,7 @@ from typing import TypeVar
 from stackledger.errors import StackledgerError, UsageError, nearest
 from stackledger.resources import folder
 
-_PROBE_KEYS = ("Emits", "Sums", "Needs", "Grade", "Overhead", "Caveats")
+_PROBE_KEYS = ("Emits", "Sums", "Strings", "Needs", "Grade", "Overhead", "Caveats")
 _QUERY_KEYS = ("Answers", "Params", "Returns", "Cost")
 _GRADES = ("exact", "approximate")
 
@@ -66,6 +66,7 @@ class Probe:
     sums: tuple[Summed, ...]
     needs: str
     min_bpftrace: tuple[int, int]
+    string_bytes: int  # what its longest text takes; 0 for what all have
     hooks: tuple[str, ...]  # e.g. tracepoint:block:block_rq_issue
     grade: str
     overhead: str
@@ -180,6 +181,9 @@ def read_probe(path: Path) -> Probe:
     line = header.fields["Needs"][0][0]
     if version is None:
         raise _wrong(path, line, "Needs: does not say 'bpftrace >= MAJOR.MINOR'")
+    strings = header.text("Strings") or "0"
+    if not strings.isdecimal():
+        raise _wrong(path, header.fields["Strings"][0][0], "Strings: is not a number of bytes")
     grade = header.text("Grade")
     if not grade.startswith(_GRADES):
         raise _wrong(path, header.fields["Grade"][0][0], f"Grade: is none of {_GRADES}")
@@ -192,6 +196,7 @@ def read_probe(path: Path) -> Probe:
         sums=sums,
         needs=needs,
         min_bpftrace=(int(version[1]), int(version[2])),
+        string_bytes=int(strings),
         hooks=_hooks(needs),
         grade=grade,
         overhead=header.text("Overhead"),

@@ -24,6 +24,7 @@ _STDERR_BYTES = 64 << 10
 _SKIPPED = re.compile(r"^recursion_misses:\s*(\d+)", re.MULTILINE)
 _BUFFER_BYTES = 64 << 20  # of all CPUs together
 _PAGE_BYTES = 4096
+_STACK_TEXT_BYTES = 64
 
 # Started as its own small program: a child of a process with threads must not run
 # Python between fork and exec. The kernel kills bpftrace when its parent is gone,
@@ -73,6 +74,11 @@ def find(command: Sequence[str] | None = None) -> Bpftrace:
             "bpftrace is too old", said.strip(), hint="0.17 or later is needed: stackledger doctor"
         )
     return Bpftrace(tuple(command), numbers)
+
+
+def longest(bpftrace: Bpftrace, wanted_bytes: int) -> int:
+    """Return how long a text this bpftrace can print: until 0.22 it builds them on the stack."""
+    return wanted_bytes if bpftrace.version >= (0, 22) else min(wanted_bytes, _STACK_TEXT_BYTES)
 
 
 def environment(bpftrace: Bpftrace, *, map_keys: int, string_bytes: int) -> dict[str, str]:

@@ -101,20 +101,25 @@ def record(
         )
         for probe in probes
     ]
-    settings = tracing.environment(
-        bpftrace, map_keys=options.map_keys, string_bytes=options.string_bytes
-    )
+    settings = [
+        tracing.environment(
+            bpftrace,
+            map_keys=options.map_keys,
+            string_bytes=max(options.string_bytes, tracing.longest(bpftrace, probe.string_bytes)),
+        )
+        for probe in probes
+    ]
     folder = _make_folder(options.store, manifest)
     writer = PartWriter(folder)
     streams: list[Stream] = []
     try:
         with Interrupts() as interrupts, ExitStack() as opened:
-            for probe, program in zip(probes, programs, strict=True):
+            for probe, program, setting in zip(probes, programs, settings, strict=True):
                 tracer = tracing.Tracer(
                     bpftrace,
                     probe.path.name,
                     control.wrap(program),
-                    settings,
+                    setting,
                     quiet=bool(probe.sums),
                 )
                 stream = Stream(probe, program, tracer)

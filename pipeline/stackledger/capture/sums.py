@@ -32,6 +32,7 @@ from stackledger.errors import StackledgerError
 _SECOND_NS = 1_000_000_000
 _SUM = re.compile(r"^([ \t]*)// @sum ([a-z_0-9]+)\[(.*)\] \+= (.*)$", re.MULTILINE)
 _TOP = re.compile(r"\A(?:#![^\n]*\n)?")
+_BEGIN = re.compile(r"^BEGIN\s*\{", re.MULTILINE)
 _MAP = re.compile(r"@([a-z][a-z0-9_]*)_(even|odd)\Z")
 # bpftrace 0.23 escapes a map's key twice: this map's only key tells.
 _ESCAPE_MAP = "@stackledger_escape"
@@ -62,7 +63,10 @@ def expanded(template: str, sums: Iterable[Summed]) -> str:
         return "\n".join(indent + line for line in lines)
 
     summed = _SUM.sub(addition, template) + _tick(known)
-    return _TOP.sub(lambda top: top[0] + _begin(known.values()), summed, count=1)
+    begun = _begun(known.values())
+    if _BEGIN.search(summed):  # bpftrace 0.23 takes only one
+        return _BEGIN.sub(lambda begin: f"{begin[0]} {begun}", summed, count=1)
+    return _TOP.sub(lambda top: f"{top[0]}BEGIN {{ {begun} }} ", summed, count=1)
 
 
 def parts(text: str) -> list[str]:
@@ -92,7 +96,7 @@ def _added(summed: Summed, parity: str, keys: list[str], values: list[str]) -> I
     yield f"{entry} = ({', '.join(sums)});"
 
 
-def _begin(sums: Iterable[Summed]) -> str:
+def _begun(sums: Iterable[Summed]) -> str:
     """Return what gives each map its type: on one line, for errors name lines."""
     statements = ["@stackledger_second = (uint64)0;"]
     statements += [f'{_ESCAPE_MAP}["\\""] = (uint64)1; print({_ESCAPE_MAP});']
@@ -103,7 +107,7 @@ def _begin(sums: Iterable[Summed]) -> str:
         for parity in ("even", "odd"):
             entry = f"@{summed.table}_{parity}[{keys}]"
             statements.append(f"{entry} = {zeros}; delete({entry});")
-    return f"BEGIN {{ {' '.join(statements)} }} "
+    return " ".join(statements)
 
 
 def _typed(table: str, name: str) -> str:

@@ -9,15 +9,12 @@ from the writer on. Every other `_ns` is a duration.
 
 from __future__ import annotations
 
-from stackledger.schema import block, host, ledger, net, process, syscall
+from stackledger.schema import block, fs, host, ledger, net, process, syscall
 from stackledger.schema.model import Column, Table
 
 SCHEMA_VERSION = 1
 
-TABLES: dict[str, Table] = {
-    table.name: table
-    for subject in (ledger, block, process, host, syscall, net)
-    for table in subject.TABLES
-}
+_SUBJECTS = (ledger, block, net, fs, syscall, process, host)
+TABLES: dict[str, Table] = {table.name: table for subject in _SUBJECTS for table in subject.TABLES}
 
 __all__ = ["SCHEMA_VERSION", "TABLES", "Column", "Table"]
