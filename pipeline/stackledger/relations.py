@@ -18,6 +18,7 @@ _SQL_TYPES = {
     "int64": "BIGINT",
     "int32": "INTEGER",
     "int16": "SMALLINT",
+    "float64": "DOUBLE",
     "bool": "BOOLEAN",
     "string": "VARCHAR",
     "binary": "BLOB",
@@ -42,11 +43,26 @@ def _table(connection: duckdb.DuckDBPyConnection, name: str, files: list[str]) -
     if files:
         # A view cannot take parameters, a variable can: no path is pasted into SQL.
         connection.execute(f"SET VARIABLE files_{name} = $files", {"files": files})
-        listed = ", ".join(f'"{column.name}"' for column in columns)
-        connection.execute(
-            f'CREATE VIEW "{name}" AS SELECT {listed} FROM read_parquet('  # noqa: S608 - registry
-            f"getvariable('files_{name}'), hive_partitioning = false, union_by_name = true)"
+        import duckdb
+
+        parts = (
+            f"read_parquet(getvariable('files_{name}'),"
+            " hive_partitioning = false, union_by_name = true)"
         )
+        try:
+            listed = ", ".join(f'"{column.name}"' for column in columns)
+            connection.execute(f'CREATE VIEW "{name}" AS SELECT {listed} FROM {parts}')  # noqa: S608 - registry
+        except duckdb.BinderException:
+            # Recorded before some columns were registered: they are NULL.
+            found = connection.execute(f"SELECT * FROM {parts} LIMIT 0").description or ()  # noqa: S608
+            there = {column[0] for column in found}
+            listed = ", ".join(
+                f'"{column.name}"'
+                if column.name in there
+                else f'NULL::{_SQL_TYPES[column.kind]} AS "{column.name}"'
+                for column in columns
+            )
+            connection.execute(f'CREATE VIEW "{name}" AS SELECT {listed} FROM {parts}')  # noqa: S608
     else:
         typed = ", ".join(f'"{column.name}" {_SQL_TYPES[column.kind]}' for column in columns)
         connection.execute(f'CREATE TABLE "{name}" ({typed})')

@@ -8,12 +8,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import pyarrow as pa
-
 from stackledger import diagnostics
-from stackledger.capture import host, topology
+from stackledger.capture import topology
 from stackledger.capture.clock import anchor
 from stackledger.capture.control import Control
+from stackledger.capture.counters.sampler import Sampler
 from stackledger.capture.interrupts import Interrupts
 from stackledger.capture.stream import Stream
 from stackledger.capture.writer import PartWriter
@@ -65,7 +64,6 @@ class Recording:
         self._selector = selectors.DefaultSelector()
         self._known_processes: set[tuple[int, int]] = set()
         self._pause_s = _PAUSE_S
-        self._counted: list[tuple[str, pa.Table]] = []
         self._started = time.monotonic()
         self._begun = anchor()
         for stream in streams:
@@ -117,7 +115,7 @@ class Recording:
     def run(self, duration_s: float | None, command: subprocess.Popen[bytes] | None) -> None:
         """Record until the time is over, the command has ended, a signal comes, or all failed."""
         self._processes()
-        before = host.read(self._begun)
+        sampler = Sampler(self._begun)
         self._report("recording")
         next_tick = self._started + _TICK_S
         next_anchor = self._started + _ANCHOR_EVERY_S
@@ -132,18 +130,16 @@ class Recording:
             self._adapt(taken, time.monotonic() - now)
             self._notice_ends()
             if now >= next_tick:
-                before = self._tick(before)
+                self._tick(sampler)
                 next_tick += _TICK_S
                 next_tick = max(next_tick, time.monotonic())
             if now >= next_anchor:
                 next_anchor += _ANCHOR_EVERY_S
                 self.manifest.clock.append(anchor())
                 self._processes()
-                self._keep_counted()
         self.manifest.ended_ns = anchor().realtime_ns
-        self._tick(before)
+        self._tick(sampler)
         self._processes()
-        self._keep_counted()
 
     def _adapt(self, taken: int, elapsed_s: float) -> None:
         if taken:
@@ -206,23 +202,12 @@ class Recording:
             self._decode()
             quiet = 0.0 if came else quiet + time.monotonic() - now
 
-    def _tick(self, before: host.Reading) -> host.Reading:
+    def _tick(self, sampler: Sampler) -> None:
         self._decode()
-        after = host.read(anchor())
-        if after.boottime_ns - before.boottime_ns > _TICK_S * 1e8:
-            counted = host.difference(before, after, self.manifest.clock_offset_ns)
-            self._counted += counted.items()
-        else:
-            after = before
+        for table, rows in sampler.tick(anchor(), self.manifest.clock_offset_ns).items():
+            self._writer.grow(table, rows)
         self._writer.flush()
         self._report("recording")
-        return after
-
-    def _keep_counted(self) -> None:
-        """Hand the counters to the writer: every ten seconds, for a part costs more than they."""
-        for table, rows in self._counted:
-            self._writer.add(table, rows)
-        self._counted.clear()
 
     def _processes(self) -> None:
         rows = topology.processes(anchor(), self._known_processes)

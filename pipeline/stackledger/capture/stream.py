@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import BinaryIO
 
 from stackledger.capture.bpftrace import Tracer
-from stackledger.capture.host import in_flight
+from stackledger.capture.counters.disk import in_flight
 from stackledger.capture.intake import Intake
 from stackledger.catalog import Probe
 

@@ -6,12 +6,14 @@ import os
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 import stackledger.capture.quickarrow  # noqa: F401 - saves 0.3 ms on many calls
+from stackledger.capture.growing import GrowingParts
 from stackledger.errors import StackledgerError
 from stackledger.schema import TABLES
 
@@ -21,6 +23,7 @@ _ARROW = {
     "int64": pa.int64(),
     "int32": pa.int32(),
     "int16": pa.int16(),
+    "float64": pa.float64(),
     "bool": pa.bool_(),
     "string": pa.string(),
     "binary": pa.binary(),
@@ -67,8 +70,14 @@ class PartWriter:
         self._parts: dict[str, int] = {}
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="writer")
         self._written: list[Future[int]] = []
-        self.bytes = 0
+        self._growing = GrowingParts(folder, self._submit)
+        self._bytes = 0
         self.total: dict[str, int] = {}
+
+    @property
+    def bytes(self) -> int:
+        """What was written so far."""
+        return self._bytes + self._growing.bytes
 
     def add(self, table: str, rows: pa.Table) -> None:
         """Take rows in the registry's columns; a full part is written at once."""
@@ -80,8 +89,15 @@ class PartWriter:
         if self._rows[table] >= PART_ROWS:
             self._cut(table)
 
+    def grow(self, table: str, rows: pa.Table) -> None:
+        """Take rows of a table that grows slowly: its newest part is written again and again."""
+        if rows.num_rows:
+            self._growing.add(table, rows)
+            self.total[table] = self.total.get(table, 0) + rows.num_rows
+
     def flush(self) -> None:
         """Write what is pending; raises StackledgerError if an earlier part failed."""
+        self._growing.flush()
         for table in list(self._pending):
             self._cut(table)
         self._collect(wait=len(self._written) > _WAITING_PARTS)
@@ -89,14 +105,17 @@ class PartWriter:
     def close(self) -> None:
         """Write what is pending and wait until it is on disk."""
         try:
+            self._growing.close()
             self.flush()
             self._collect(wait=True)
+            self._growing.wait()
         finally:
             self._pool.shutdown(wait=True)
 
     def abort(self) -> None:
         """Forget what is pending; a part that is being written is finished."""
         self._pending.clear()
+        self._growing.abort()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _cut(self, table: str) -> None:
@@ -105,45 +124,41 @@ class PartWriter:
         number = self._parts.get(table, 0) + 1
         self._parts[table] = number
         path = self._folder / table / f"part-{number:06d}.parquet"
-        self._written.append(self._pool.submit(write_part, rows, path))
+        self._written.append(self._submit(rows, path, True))
+
+    def _submit(self, rows: list[pa.Table], path: Path, lasting: bool) -> Future[int]:
+        return self._pool.submit(write_part, rows, path, lasting=lasting)
 
     def _collect(self, *, wait: bool) -> None:
         left = []
         for written in self._written:
             if wait or written.done():
-                self.bytes += written.result()
+                self._bytes += written.result()
             else:
                 left.append(written)
         self._written = left
 
 
-def write_part(rows: list[pa.Table], path: Path) -> int:
-    """Write one part and return its size in bytes: complete under its name, or not there."""
+def write_part(rows: list[pa.Table], path: Path, *, lasting: bool = True) -> int:
+    """Write one part and return its size in bytes: complete under its name, or not there.
+
+    `lasting`: it survives the end of the machine too, for which the disk is waited for;
+    else it is replaced soon, and written in half the time.
+    """
     whole = pa.concat_tables(rows).unify_dictionaries().combine_chunks()
     whole = whole.take(pc.sort_indices(whole, sort_keys=[("ts_ns", "ascending")]))
-    repeating = [name for name in whole.column_names if not _rarely_repeats(name, whole)]
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as file:
-            pq.write_table(
-                whole,
-                file,
-                compression="zstd",
-                compression_level=1,
-                use_dictionary=repeating,
-                column_encoding={
-                    name: "DELTA_BINARY_PACKED"
-                    for name in whole.column_names
-                    if name not in repeating and pa.types.is_integer(whole.schema.field(name).type)
-                },
-                store_schema=False,
-            )
+            pq.write_table(whole, file, store_schema=False, **_encoding(whole, lasting=lasting))
             file.flush()
-            os.fsync(file.fileno())
+            if lasting:
+                os.fsync(file.fileno())
             size = file.tell()
         temporary.rename(path)
-        sync_folder(path.parent)
+        if lasting:
+            sync_folder(path.parent)
     except OSError as failure:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -158,6 +173,22 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _encoding(rows: pa.Table, *, lasting: bool) -> dict[str, Any]:
+    if not lasting:
+        return {"compression": "none", "use_dictionary": False, "write_statistics": False}
+    repeating = [name for name in rows.column_names if not _rarely_repeats(name, rows)]
+    return {
+        "compression": "zstd",
+        "compression_level": 1,
+        "use_dictionary": repeating,
+        "column_encoding": {
+            name: "DELTA_BINARY_PACKED"
+            for name in rows.column_names
+            if name not in repeating and pa.types.is_integer(rows.schema.field(name).type)
+        },
+    }
 
 
 def _rarely_repeats(name: str, rows: pa.Table) -> bool:

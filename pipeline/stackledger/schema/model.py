@@ -12,7 +12,7 @@ class Column:
     """One column: `kind` is an Arrow type name, `unit` empty for a pure label."""
 
     name: str
-    kind: str  # int64 | int32 | int16 | bool | string | binary
+    kind: str  # int64 | int32 | int16 | float64 | bool | string | binary
     unit: str
     meaning: str
 

@@ -1,0 +1,1 @@
+"""The host's counters, second by second, from /proc and /sys."""

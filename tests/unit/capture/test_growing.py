@@ -1,0 +1,77 @@
+"""Parts that are replaced while they grow: whole at any time, at most two seconds old, few."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from stackledger.capture import growing
+from stackledger.capture.writer import PartWriter, arrow_schema
+from stackledger.errors import StackledgerError
+
+
+def _rows(at_ns: int) -> pa.Table:
+    values = [{"ts_ns": at_ns, "interval_ns": 1, "resource": "cpu"}]
+    return pa.Table.from_pylist(values, schema=arrow_schema("host_pressure"))
+
+
+def _parts(folder: Path) -> list[Path]:
+    return sorted((folder / "host_pressure").glob("*"))
+
+
+def _times(folder: Path) -> list[int]:
+    return [
+        at_ns
+        for part in _parts(folder)
+        for at_ns in pq.read_table(part, partitioning=None)["ts_ns"].to_pylist()
+    ]
+
+
+def test_what_is_on_disk_lags_by_two_calls_at_most(tmp_path: Path) -> None:
+    writer = PartWriter(tmp_path)
+    for second in range(1, 12):
+        writer.grow("host_pressure", _rows(second))
+        writer.flush()
+        for writing in list(writer._growing._writing.values()):
+            writing.result()
+        there = _times(tmp_path) if _parts(tmp_path) else []
+        assert there == list(range(1, len(there) + 1))
+        assert second - len(there) < 2
+        assert len(_parts(tmp_path)) <= 1
+    assert writer.bytes > 0
+    writer.close()
+    assert _times(tmp_path) == list(range(1, 12))
+    assert writer.bytes == sum(part.stat().st_size for part in _parts(tmp_path))
+
+
+def test_a_long_part_is_finished_and_the_next_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(growing, "_LONGEST", 5)
+    writer = PartWriter(tmp_path)
+    for second in range(1, 24):
+        writer.grow("host_pressure", _rows(second))
+        writer.flush()
+    writer.close()
+    assert [part.name for part in _parts(tmp_path)] == [
+        f"part-{number:06d}.parquet" for number in range(1, 6)
+    ]
+    assert _times(tmp_path) == list(range(1, 24))
+
+
+def test_what_is_not_written_at_an_abort_is_gone_and_nothing_is_half(tmp_path: Path) -> None:
+    writer = PartWriter(tmp_path)
+    writer.grow("host_pressure", _rows(1))
+    writer.abort()
+    assert _parts(tmp_path) == []
+
+
+def test_a_store_that_takes_no_more_is_said(tmp_path: Path) -> None:
+    (tmp_path / "host_pressure").write_text("a file where the folder should be")
+    writer = PartWriter(tmp_path)
+    writer.grow("host_pressure", _rows(1))
+    with pytest.raises(StackledgerError, match="cannot write to the store"):
+        writer.close()
