@@ -120,7 +120,8 @@ class PartWriter:
 def write_part(rows: list[pa.Table], path: Path) -> int:
     """Write one part and return its size in bytes: complete under its name, or not there."""
     whole = pa.concat_tables(rows).unify_dictionaries().combine_chunks()
-    whole = whole.take(pc.sort_indices(whole, sort_keys=[("ts_ns", "ascending")]))
+    if not _in_order(whole.column("ts_ns")):
+        whole = whole.take(pc.sort_indices(whole, sort_keys=[("ts_ns", "ascending")]))
     repeating = [name for name in whole.column_names if not _rarely_repeats(name, whole)]
     temporary = path.with_name(f".{path.name}.tmp")
     try:
@@ -158,6 +159,11 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _in_order(times: pa.ChunkedArray) -> bool:
+    later, earlier = times.slice(1), times.slice(0, len(times) - 1)
+    return pc.all(pc.less_equal(earlier, later)).as_py()
 
 
 def _rarely_repeats(name: str, rows: pa.Table) -> bool:
