@@ -73,8 +73,8 @@ def request(rows: int) -> Iterator[str]:
         values |= {"recv_bytes": 80, "send_bytes": wall % 900, "answer": 1702256938}
         form = _REQUESTS[number % len(_REQUESTS)]
         values["first"] = form.format(spread.randrange(10**6), number % 9)
-        text = "\\t".join(str(values[name]) for name in columns)
-        yield f'{{"type": "printf", "data": "request\\t{text}\\n"}}\n'
+        text = "\x7f".join(str(values[name]) for name in columns)
+        yield f'{{"type": "printf", "data": "request\x7f{text}\\n"}}\n'
 
 
 def ours(probe: str, file: Path, store: Path) -> int:
@@ -111,7 +111,7 @@ def duckdb_texts(probe: str, file: Path, store: Path) -> int:
         f"part[{at}]{'' if name == 'first' else '::BIGINT'} AS {name}"
         for at, name in enumerate(columns, start=2)
     )
-    select = f"SELECT {items} FROM (SELECT string_split(data, chr(9)) AS part FROM lines)"
+    select = f"SELECT {items} FROM (SELECT string_split(data, chr(127)) AS part FROM lines)"
     return _duckdb(select, "data: 'VARCHAR'", file, store)
 
 

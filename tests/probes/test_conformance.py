@@ -84,8 +84,8 @@ def test_a_program_prints_as_many_values_as_its_header_says(stem):
     program = unfolded(probe.text())
     columns = {emitted.table: len(emitted.columns) for emitted in probe.emits}
     printed = {
-        (table, fields.count("\\t"))
-        for table, fields in re.findall(r'printf\("(\w+)((?:\\t%\w+)+)\\n"', program)
+        (table, fields.count("\\x7f"))
+        for table, fields in re.findall(r'printf\("(\w+)((?:\\x7f%\w+)+)\\n"', program)
     }
     for table, values in re.findall(r'print\(\("(\w+)", (.*?)\)\);', program, re.DOTALL):
         if table in columns:

@@ -60,27 +60,21 @@ class Decoder:
     def feed(self, data: bytes) -> Decoded:
         """Return what the complete lines of `data`, and of what came before, hold."""
         out = Decoded()
-        if self._rest:
-            data = self._rest + data
-            self._rest = b""
-        if self._skipping:
-            _, newline, data = data.partition(b"\n")
-            if not newline:
-                return out
-            self._skipping = False
-        end = data.rfind(b"\n") + 1
-        rest = data[end:]
-        if len(rest) > self._line_limit:
-            _undecodable(out, "", rest)
-            self._skipping = True
-        else:
-            self._rest = rest
         parts: _Parts = {}
         start = 0
+        if self._rest or self._skipping:
+            start = data.find(b"\n") + 1
+            if start and not self._skipping:
+                # On its own: one long copy less.
+                self._slow([self._rest + data[: start - 1]], out, parts)
+            if start:
+                self._rest, self._skipping = b"", False
+        end = data.rfind(b"\n") + 1
+        self._keep(data[end:], out)
         while start < end:
             stop = data.rfind(b"\n", start, start + _CHUNK_BYTES) + 1
             stop = stop or data.find(b"\n", start) + 1
-            self._chunk(data[start:stop], out, parts)
+            self._chunk(data, start, stop, out, parts)
             start = stop
         out.tables = {name: pa.concat_tables(tables) for name, tables in parts.items()}
         return out
@@ -99,13 +93,25 @@ class Decoder:
         ]
         return pa.Table.from_arrays(arrays, schema=layout.schema)
 
-    def _chunk(self, chunk: bytes, out: Decoded, parts: _Parts) -> None:
-        if not protectable(chunk) or (self._rewritten and _COUNTS.search(chunk)):
-            # In their order: an escape that came before decides how a count is read.
-            self._slow(chunk.split(b"\n"), out, parts)
+    def _keep(self, rest: bytes, out: Decoded) -> None:
+        """Keep a line's beginning until its end comes, unless it is too long to be one."""
+        if self._skipping:
             return
-        lines = pc.split_pattern(pa.array([chunk], pa.binary()), pattern=b"\n").values
-        lines = lines.slice(0, len(lines) - 1)  # every chunk ends with a newline
+        self._rest += rest
+        if len(self._rest) > self._line_limit:
+            _undecodable(out, "", self._rest)
+            self._rest, self._skipping = b"", True
+
+    def _chunk(self, data: bytes, start: int, stop: int, out: Decoded, parts: _Parts) -> None:
+        if not protectable(data, start, stop) or (
+            self._rewritten and _COUNTS.search(data, start, stop)
+        ):
+            # In their order: an escape that came before decides how a count is read.
+            self._slow(data[start:stop].split(b"\n"), out, parts)
+            return
+        # Every chunk ends with a newline: behind it is no line.
+        lines = _one_text(data, start, stop - 1)
+        lines = pc.split_pattern(lines, pattern=b"\n").values
         for form in self._forms:
             mask = pc.starts_with(lines, pattern=form.prefix)
             if not mask.true_count:
@@ -121,7 +127,7 @@ class Decoder:
             lines = lines.slice(0, 0) if whole else lines.filter(pc.invert(mask))
         self._slow(lines.to_pylist(), out, parts)
         if self._rewritten and not self._hexadecimal:
-            self._hexadecimal = has_code(chunk)
+            self._hexadecimal = has_code(data[start:stop])
 
     def _slow(self, lines: Iterable[bytes], out: Decoded, parts: _Parts) -> None:
         found: dict[str, list[list[Value]]] = {}
@@ -152,6 +158,12 @@ class Decoder:
             if line.startswith(form.prefix):
                 return form.layout.name
         return ""
+
+
+def _one_text(data: bytes, start: int, stop: int) -> pa.BinaryArray:
+    """Return part of `data` as an array of one value, without a copy."""
+    offsets = pa.array([start, stop], pa.int32()).buffers()[1]
+    return pa.Array.from_buffers(pa.binary(), 1, [None, offsets, pa.py_buffer(data)])
 
 
 def _array(values: tuple[Value, ...], kind: pa.DataType) -> pa.Array:

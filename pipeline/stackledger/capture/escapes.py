@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 _BACKSLASH, _QUOTE = b"\x01", b"\x02"
+_END, _NOTHING = pa.scalar(b'"', pa.binary()), pa.scalar(b"", pa.binary())
 _SHORT = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f", b"/": b"/"}
 _ESCAPE = re.compile(
     rb"\\uffffff(?P<mangled>[89a-f][0-9a-f])"
@@ -28,9 +29,9 @@ _ESCAPE = re.compile(
 _MANGLED_TEXT = re.compile("\uffffff([89a-f][0-9a-f])")
 
 
-def protectable(chunk: bytes) -> bool:
+def protectable(data: bytes, start: int, stop: int) -> bool:
     """Return whether `protect` can be undone: no stray control character is in the way."""
-    return _BACKSLASH not in chunk and _QUOTE not in chunk
+    return data.find(_BACKSLASH, start, stop) < 0 and data.find(_QUOTE, start, stop) < 0
 
 
 def protect(chunk: bytes) -> bytes:
@@ -41,6 +42,18 @@ def protect(chunk: bytes) -> bytes:
 def has_code(text: bytes) -> bool:
     """Return whether some character of JSON text is written as `\\uXXXX`."""
     return b"\\u" in text and b"\\u" in text.replace(b"\\\\", b"")
+
+
+def stripped(values: pa.BinaryArray) -> pa.StringArray | None:
+    """Return the text of JSON strings in their quotes, None where one is no such string."""
+    escapes = pc.any(pc.match_substring(values, pattern=b"\\")).as_py()
+    if escapes:
+        values = pa.array([protect(value) for value in values.to_pylist()], pa.binary())
+    inner = pc.binary_slice(values, 1, -1)
+    enclosed = pc.equal(pc.binary_join_element_wise(_END, inner, _END, _NOTHING), values)
+    if not pc.all(enclosed).as_py() or pc.any(pc.match_substring(inner, pattern=b'"')).as_py():
+        return None
+    return plain(inner) if escapes else _utf8(inner)
 
 
 def unescaped(values: pa.BinaryArray) -> pa.StringArray:

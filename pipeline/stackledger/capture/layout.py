@@ -12,13 +12,14 @@ to hold either: `%r` of a buffer, never `%s` of a name.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as csv
 
-from stackledger.capture.escapes import plain, protect, unescaped
+from stackledger.capture.escapes import plain, protect, stripped, unescaped
 from stackledger.capture.lines import wrapped
 from stackledger.catalog import Emitted
 from stackledger.schema import TABLES
@@ -31,6 +32,7 @@ _PACKED = frozenset(
     }
 )
 TEXT = pa.dictionary(pa.int32(), pa.string())
+_Texts = Callable[[pa.BinaryArray], pa.StringArray | None]
 _RAW_TEXT = pa.dictionary(pa.int32(), pa.binary())
 
 
@@ -47,6 +49,7 @@ class Layout:
         )
         # Columns that have held numbers of 2^63 and more: kernel pointers.
         self.wide: set[str] = set()
+        self.quoted = False  # whether integers have had quotes too
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,24 +69,34 @@ class Form:
         """Return whole lines as a table, None where one of them is out of the ordinary."""
         body = pc.binary_slice(rows, len(self.prefix), -len(self.suffix))
         whole = pa.ListArray.from_arrays(pa.array([0, len(body)], pa.int32()), body)
-        text = pc.binary_join(whole, b"\n")[0].as_py()
+        text = pc.binary_join(whole, b"\n")[0].as_buffer()
         if self._tuple:
-            if b"\\" in text:
-                text = protect(text)
-            spaced = pc.starts_with(body, pattern=b" ").true_count
-            if spaced or not self._quoted(text, body):
-                return None
-        elif self.delimiter == "\t":
+            return self._bare(text, len(body)) or self._quoted(text.to_pybytes(), body)
+        if self.delimiter == "\t":
             # An escaped backslash before a t makes one value too many: the exact way.
-            text = text.replace(b"\\t", b"\t")
-        try:
-            table = self._parsed(text)
-        except pa.ArrowInvalid:
-            return None
-        # An unbalanced quote would have swallowed lines.
-        return self._typed(table) if table.num_rows == len(body) else None
+            text = pa.py_buffer(text.to_pybytes().replace(b"\\t", b"\t"))
+        return self._typed(self._parsed(text, quoted=False), len(body), unescaped)
 
-    def _quoted(self, text: bytes, body: pa.BinaryArray) -> bool:
+    def _bare(self, text: pa.Buffer, rows: int) -> pa.Table | None:
+        """Read tuples whose quotes belong to the values, which is so unless one has a comma.
+
+        A quote within a value is in none but an exceptional row either: there are as
+        many commas as a row needs, so no value can have taken in its neighbour.
+        """
+        if self.layout.quoted:
+            return None
+        return self._typed(self._parsed(text, quoted=False), rows, stripped)
+
+    def _quoted(self, text: bytes, body: pa.BinaryArray) -> pa.Table | None:
+        """Read tuples by their quotes."""
+        if b"\\" in text:
+            text = protect(text)
+        if pc.starts_with(body, pattern=b" ").true_count or not self._balanced(text, body):
+            return None
+        table = self._parsed(pa.py_buffer(text), quoted=True)
+        return self._typed(table, len(body), plain)
+
+    def _balanced(self, text: bytes, body: pa.BinaryArray) -> bool:
         """Return whether every row has its texts in quotes."""
         wanted = 2 * self.layout.kinds.count("string")
         if text.count(b'"') == wanted * len(body):
@@ -92,42 +105,52 @@ class Form:
         lines = pc.split_pattern(pa.array([text], pa.binary()), pattern=b"\n").values
         quotes = pc.count_substring(lines, pattern=b'"')
         odd = pc.max(pc.bit_wise_and(quotes, 1)).as_py()
-        return not odd and pc.min(quotes).as_py() >= wanted
+        self.layout.quoted = not odd and pc.min(quotes).as_py() >= wanted
+        return self.layout.quoted
 
-    def _parsed(self, text: bytes) -> pa.Table:
+    def _parsed(self, text: pa.Buffer, *, quoted: bool) -> pa.Table | None:
         layout = self.layout
         types = {
             name: _RAW_TEXT if kind == "string" or name in layout.wide else field.type
             for name, kind, field in zip(layout.columns, layout.kinds, layout.schema, strict=True)
         }
-        return csv.read_csv(
-            pa.BufferReader(text),
-            csv.ReadOptions(
-                column_names=layout.columns, use_threads=False, block_size=len(text) + 1
-            ),
-            csv.ParseOptions(
-                delimiter=self.delimiter,
-                quote_char='"' if self._tuple else False,
-                double_quote=False,
-                ignore_empty_lines=False,
-            ),
-            csv.ConvertOptions(
-                column_types=types,
-                null_values=[],
-                strings_can_be_null=False,
-                true_values=["1", "true"],
-                false_values=["0", "false"],
-            ),
-        )
+        try:
+            return csv.read_csv(
+                pa.BufferReader(text),
+                csv.ReadOptions(
+                    column_names=layout.columns, use_threads=False, block_size=text.size + 1
+                ),
+                csv.ParseOptions(
+                    delimiter=self.delimiter,
+                    quote_char='"' if quoted else False,
+                    double_quote=False,
+                    ignore_empty_lines=False,
+                ),
+                csv.ConvertOptions(
+                    column_types=types,
+                    null_values=[],
+                    strings_can_be_null=False,
+                    true_values=["1", "true"],
+                    false_values=["0", "false"],
+                ),
+            )
+        except pa.ArrowInvalid:
+            return None
 
-    def _typed(self, table: pa.Table) -> pa.Table | None:
+    def _typed(self, table: pa.Table | None, rows: int, text: _Texts) -> pa.Table | None:
+        """Return the table's values, `text` making those of strings."""
+        # An unbalanced quote, or a carriage return, would have made other lines.
+        if table is None or table.num_rows != rows:
+            return None
         layout = self.layout
-        text = plain if self._tuple else unescaped
         arrays = []
         for name, kind, column in zip(layout.columns, layout.kinds, table.columns, strict=True):
             array = column.combine_chunks()
             if kind == "string":
-                array = pa.DictionaryArray.from_arrays(array.indices, text(array.dictionary))
+                texts = text(array.dictionary)
+                if texts is None:
+                    return None
+                array = pa.DictionaryArray.from_arrays(array.indices, texts, safe=False)
             elif name in layout.wide:
                 numbers = _signed(array.dictionary)
                 if numbers is None:

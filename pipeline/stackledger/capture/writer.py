@@ -146,7 +146,8 @@ def write_part(rows: list[pa.Table], path: Path, *, lasting: bool = True) -> int
     else it is replaced soon, and written in half the time.
     """
     whole = pa.concat_tables(rows).unify_dictionaries().combine_chunks()
-    whole = whole.take(pc.sort_indices(whole, sort_keys=[("ts_ns", "ascending")]))
+    if not _in_order(whole.column("ts_ns")):
+        whole = whole.take(pc.sort_indices(whole, sort_keys=[("ts_ns", "ascending")]))
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -189,6 +190,9 @@ def _encoding(rows: pa.Table, *, lasting: bool) -> dict[str, Any]:
             if name not in repeating and pa.types.is_integer(rows.schema.field(name).type)
         },
     }
+def _in_order(times: pa.ChunkedArray) -> bool:
+    later, earlier = times.slice(1), times.slice(0, len(times) - 1)
+    return pc.all(pc.less_equal(earlier, later)).as_py()
 
 
 def _rarely_repeats(name: str, rows: pa.Table) -> bool:

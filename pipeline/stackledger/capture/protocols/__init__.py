@@ -2,7 +2,8 @@
 
 The bytes come as text in which unprintable ones are `\\xHH`, cut at the probe's
 limit. Only normalised text leaves: no literal, no path's id, no password. All of
-it is Arrow's regular expressions over the distinct texts, no Python per row.
+it is Arrow's regular expressions over the distinct texts, no Python per row; and
+where a text is like one that was named before, as nearly all are, not even those.
 """
 
 from __future__ import annotations
@@ -13,28 +14,49 @@ from types import ModuleType
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stackledger.capture.protocols import http1, postgresql, redis
+from stackledger.capture.protocols import http1, postgresql, redis, templates
+from stackledger.capture.protocols.templates import Columns
 
-Columns = dict[str, pa.Array]
-
+_MODULES = (http1, postgresql, redis)
+_COLUMNS = ("protocol", "endpoint", "statement")
 _CONTROL = {"\r": "\\x0d", "\n": "\\x0a", "\t": "\\x09", "\0": "\\x00"}
 _ESCAPED = re.compile(r"\\x([0-9a-f]{2})")
 
 
-def name_requests(first: pa.ChunkedArray | pa.Array) -> Columns:
+def name_requests(first: pa.ChunkedArray | pa.Array) -> dict[str, pa.DictionaryArray]:
     """Return the columns protocol, endpoint and statement: empty text where unknown."""
     encoded = _distinct(first)
-    texts = encoded.dictionary
+    return {
+        column: pa.DictionaryArray.from_arrays(
+            names.indices.take(encoded.indices), names.dictionary, safe=False
+        )
+        for column, names in _KNOWN.name(encoded.dictionary).items()
+    }
+
+
+def name_at_length(texts: pa.StringArray) -> Columns:
+    """Return the names of distinct texts, by all regular expressions."""
     for raw, escaped in _CONTROL.items():
         texts = pc.replace_substring(texts, pattern=raw, replacement=escaped)
-    names = {name: _repeated("", len(texts)) for name in ("protocol", "endpoint", "statement")}
-    for module in (http1, postgresql, redis):
+    names = {name: _repeated("", len(texts)) for name in _COLUMNS}
+    for module in _MODULES:
         mask = pc.match_substring_regex(texts, module.BEGINNING)
         mask = pc.and_(mask, pc.equal(names["protocol"], ""))
         if mask.true_count:
             for column, values in _named(module, texts.filter(mask)).items():
                 names[column] = pc.replace_with_mask(names[column], mask, values)
-    return {column: values.take(encoded.indices) for column, values in names.items()}
+    return names
+
+
+def settle(text: str, protocol: str) -> templates.Settled | None:
+    """Return what of a text settles its name, None where only the full naming tells."""
+    for module in _MODULES:
+        if module.PROTOCOL == protocol:
+            return module.settle(text)
+    return None
+
+
+_KNOWN = templates.Known(_COLUMNS, name_at_length, settle)
 
 
 def _named(module: ModuleType, texts: pa.StringArray) -> Columns:
@@ -74,12 +96,17 @@ def judge_answers(protocol: pa.Array, answer: pa.ChunkedArray) -> Columns:
         proper = pc.and_(proper, pc.and_(pc.greater_equal(digit, 0), pc.less_equal(digit, 9)))
     hundreds, tens, ones = digits
     code = pc.add(pc.add(pc.multiply(hundreds, 100), pc.multiply(tens, 10)), ones)
-    status = pc.if_else(pc.and_(proper, pc.equal(protocol, http1.PROTOCOL)), code, 0)
+    protocol = _distinct(protocol)
+    status = pc.if_else(pc.and_(proper, _is(protocol, http1.PROTOCOL)), code, 0)
     error = pc.greater_equal(status, 500)
     for module in (postgresql, redis):
         failed = pc.equal(first, ord(module.ERROR_BYTE))
-        error = pc.or_(error, pc.and_(failed, pc.equal(protocol, module.PROTOCOL)))
+        error = pc.or_(error, pc.and_(failed, _is(protocol, module.PROTOCOL)))
     return {"status": status, "error": error}
+
+
+def _is(values: pa.DictionaryArray, text: str) -> pa.BooleanArray:
+    return pc.equal(values.dictionary, text).take(values.indices)
 
 
 def raw_bytes(first: pa.ChunkedArray | pa.Array) -> pa.Array:

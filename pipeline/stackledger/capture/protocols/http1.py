@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from stackledger.capture.protocols.templates import DIGITS, NO_SPACE, Settled
 
 PROTOCOL = "http"
 BEGINNING = r"^(?:GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH|TRACE|CONNECT) "
@@ -27,6 +31,27 @@ _DIGIT = r"[0-9]"
 _MIXED = r"[A-Z].*[a-z]|[a-z].*[A-Z]|[0-9].*[0-9].*[0-9].*[0-9]"
 _LONG_NUMBER = r"[0-9]{4,}"
 _ID = "{id}"
+
+
+# A whole request line, or one cut in its query: what `settle` knows.
+_SETTLED = re.compile(
+    rf"{_METHOD} (?P<target>[^ ]+)(?P<end> HTTP/1\.[01]\\x0[ad])"
+    rf"|{_METHOD.replace('method', 'cut')} (?P<cut_target>[^ ?]+\?[^ ]*)\Z"
+)
+_FREE = re.compile(r"(?<=\?)[^ ]*|(?<=/)[0-9]+")
+
+
+def settle(text: str) -> Settled | None:
+    """Return where the name is settled: behind the line; free are what `alike` takes out."""
+    line = _SETTLED.match(text)
+    if line is None:
+        return None
+    part = "target" if line["end"] else "cut_target"
+    gaps = tuple(
+        (free.start(), free.end(), DIGITS if text[free.start() - 1] == "/" else NO_SPACE)
+        for free in _FREE.finditer(text, line.start(part), line.end(part))
+    )
+    return Settled(gaps, line.end() if line["end"] else None)
 
 
 def alike(texts: pa.StringArray) -> pa.StringArray:

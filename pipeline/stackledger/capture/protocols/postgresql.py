@@ -7,10 +7,13 @@ ever looked at.
 
 from __future__ import annotations
 
+import re
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from stackledger.capture.protocols import sql
+from stackledger.capture.protocols.templates import DIGITS, NO_QUOTE, Settled
 
 PROTOCOL = "postgresql"
 BEGINNING = r"^(?:[QPBDECFHSXpcdf]|\\x00)"
@@ -31,15 +34,51 @@ _PARSE = rf"(?s)^P{_LENGTH}{_TEXT.format('statement')}\\x00{_TEXT.format('text')
 _BOUND = rf"(?s)^B{_LENGTH}{_TEXT.format('portal')}\\x00{_TEXT.format('statement')}\\x00"
 
 
+# What may turn literals into something else: quoted names, parameters, comments, escapes,
+# and a quote before the statement begins, as a length of 39 is one.
+_SPECIAL = (
+    r'["\$]|--|/\*|\\[^x]'
+    rf"|^[QP]\\x00{_BYTE}{{0,2}}'|^P\\x00{_BYTE}{{3}}[^\\]*'"
+)
+_STRING = r"'[^'\\]*'"
+_NUMBER_BEFORE = "[ =(,<>+-]"
+_FREE = re.compile(rf"(?P<string>{_STRING})|(?<={_NUMBER_BEFORE})[0-9]+")
+
+
+def settle(text: str) -> Settled | None:
+    """Return where the name is settled: behind the statement, or the prepared one's name.
+
+    Free are what `alike` takes out, where it takes out anything.
+    """
+    if text.endswith("\n"):  # Python's $ would take it for the end
+        return None
+    if text[0] not in "QP":
+        found = re.match(_BOUND if text[0] == "B" else _MESSAGE, text)
+        return Settled((), found.end()) if found else None
+    found = re.match(_QUERY if text[0] == "Q" else _PARSE, text)
+    if found is None:
+        return None
+    whole = found["end"] == "\\x00"
+    end = found.end() if whole else len(text)
+    if re.search(_SPECIAL, text[:end]):
+        return None
+    gaps = []
+    for free in _FREE.finditer(text, found.start("text"), end):
+        inner = slice(free.start() + 1, free.end() - 1) if free["string"] else slice(*free.span())
+        gaps.append((inner.start, inner.stop, NO_QUOTE if free["string"] else DIGITS))
+    return Settled(tuple(gaps), end if whole else None)
+
+
 def alike(texts: pa.StringArray) -> pa.StringArray:
     """Return texts without the digits of numbers and the content of plain strings.
 
-    What a comment, a quoted name or an escape could turn into something else
-    stays as it is.
+    Where something could turn them into something else, all stays as it is.
     """
-    special = pc.match_substring_regex(texts, r'["\$]|--|/\*|\\[^x]')
-    shorter = pc.replace_substring_regex(texts, pattern=r"'[^'\\]*'", replacement="''")
-    shorter = pc.replace_substring_regex(shorter, pattern=r"([ =(,<>+-])[0-9]+", replacement=r"\10")
+    special = pc.match_substring_regex(texts, _SPECIAL)
+    shorter = pc.replace_substring_regex(texts, pattern=_STRING, replacement="''")
+    shorter = pc.replace_substring_regex(
+        shorter, pattern=rf"({_NUMBER_BEFORE})[0-9]+", replacement=r"\10"
+    )
     return pc.if_else(special, texts, shorter)
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from stackledger.capture.protocols.templates import DIGITS, Settled
 
 PROTOCOL = "redis"
 BEGINNING = r"^(?:\*[0-9]|[A-Z]{3,12}[ \\])"
@@ -18,6 +22,20 @@ _INLINE = (
     r"|PUBLISH|SUBSCRIBE|KEYS|SCAN|DBSIZE|FLUSHALL|FLUSHDB|CONFIG|MONITOR)"
     r"(?: [^\\]*)?\\x0d\\x0a"
 )
+
+
+_SETTLED = re.compile(
+    r"\*(?P<words>[0-9]+)\\x0d\\x0a\$(?P<bytes>[0-9]+)\\x0d\\x0a"
+    r"[A-Za-z][A-Za-z._-]{0,24}\\x0d"
+)
+
+
+def settle(text: str) -> Settled | None:
+    """Return where the name is settled: behind the command; free are the counts before it."""
+    found = _SETTLED.match(text)
+    if found is None:
+        return None
+    return Settled(tuple((*found.span(part), DIGITS) for part in ("words", "bytes")), found.end())
 
 
 def alike(texts: pa.StringArray) -> pa.StringArray:
