@@ -33,11 +33,13 @@ def attribute(
     parts add up, and sets the median's beside it.
     """
     from stackledger.analysis import attribution
+    from stackledger.analysis.assembly import Bands
     from stackledger.commands.common import check_percentile, open_capture
     from stackledger.report import rows, tree
 
     check_percentile(percentile)
-    with open_capture(word, store, layers=layers) as (_, connection):
+    bands = Bands(endpoint, percentile)
+    with open_capture(word, store, layers=layers, bands=bands) as (_, connection):
         found = attribution.attribute(connection, endpoint=endpoint, percentile=percentile)
     if form is None or form is Format.TABLE:
         tree.show(found)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     import duckdb
 
+    from stackledger.analysis.assembly import Bands
     from stackledger.analysis.queries import Result
     from stackledger.store import Capture
 
@@ -73,10 +74,16 @@ def chosen_format(wanted: Format | None) -> Format:
 
 @contextmanager
 def open_capture(
-    word: str, store: Path | None, *, layers: Path | None = None, assembled: bool = True
+    word: str,
+    store: Path | None,
+    *,
+    layers: Path | None = None,
+    assembled: bool = True,
+    bands: Bands | None = None,
 ) -> Iterator[tuple[Capture, duckdb.DuckDBPyConnection]]:
     """Find a capture and connect to it; says on standard error what weakens its answers.
 
+    With `bands`, the assembled relations hold the transactions of these bands alone.
     Raises StackledgerError with the file's name where a part of it is broken.
     """
     import duckdb
@@ -89,7 +96,7 @@ def open_capture(
     try:
         with connect(capture, layers=layers, views=not assembled) as connection:
             if assembled:
-                assemble(connection)
+                assemble(connection, bands=bands)
             yield capture, connection
     except (duckdb.Error, StackledgerError) as failure:
         # DuckDB's own words seldom say which file it was.
