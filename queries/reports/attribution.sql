@@ -8,49 +8,26 @@
 --           wall_ns of the band, requests, and the parts in ns per transaction;
 --           the parts of a band sum to its wall_ns
 -- Cost:     one pass over the roots; the two bands are followed down
-WITH ranked AS (
-  SELECT
-    *,
-    row_number() OVER (ORDER BY wall_ns, ts_ns, sock) AS place,
-    count(*) OVER () AS n
-  FROM requests
-  WHERE parent_sock IS NULL AND complete
-    AND ($endpoint IS NULL OR endpoint = $endpoint)
-), edges_of_bands AS (
-  -- At least ten transactions to a band, or half a percent on either side.
-  SELECT
-    greatest(0.005, 5.0 / max(n)) AS half,
-    least($percentile / 100.0, 1 - greatest(0.005, 5.0 / max(n))) AS slow,
-    0.5 AS middle,
-    greatest(0.05, 5.0 / max(n)) AS middle_half
-  FROM ranked
-), banded AS (
-  SELECT r.*, 'slow' AS band
-  FROM ranked AS r, edges_of_bands AS b
-  WHERE (r.place - 0.5) / r.n BETWEEN b.slow - b.half AND b.slow + b.half
-  UNION ALL
-  SELECT r.*, 'median' AS band
-  FROM ranked AS r, edges_of_bands AS b
-  WHERE (r.place - 0.5) / r.n
-    BETWEEN b.middle - b.middle_half AND b.middle + b.middle_half
+WITH chosen AS (
+  SELECT * FROM banded($endpoint, $percentile)
 ), bands AS (
   SELECT band, count(*) AS roots, avg(wall_ns) AS wall_ns, max(n) AS n,
     min(wall_ns) AS from_ns, max(wall_ns) AS to_ns
-  FROM banded
+  FROM chosen
   GROUP BY band
 ), members AS (
   SELECT
     d.band, r.layer, r.service, t.depth, t.critical_share AS share,
     r.cpu_ns, r.runq_ns, r.disk_ns, r.lock_ns, r.sleep_ns, r.queue_ns,
     r.net_ns, r.other_ns, r.unexplained_ns, 0 AS untraced_ns
-  FROM banded AS d
+  FROM chosen AS d
   JOIN tree AS t ON t.root_sock = d.sock AND t.root_recv_ts_ns = d.recv_ts_ns
   JOIN requests AS r ON r.sock = t.sock AND r.recv_ts_ns = t.recv_ts_ns
   UNION ALL
   SELECT
     d.band, u.layer, u.service, t.depth + 1, t.critical_share,
     0, 0, 0, 0, 0, 0, 0, 0, 0, u.wait_ns
-  FROM banded AS d
+  FROM chosen AS d
   JOIN tree AS t ON t.root_sock = d.sock AND t.root_recv_ts_ns = d.recv_ts_ns
   JOIN untraced AS u
     ON u.parent_sock = t.sock AND u.parent_recv_ts_ns = t.recv_ts_ns

@@ -39,13 +39,16 @@ WITH served AS (
   WHERE f.flow IN (SELECT flow FROM flow WHERE NOT accepted)
 ), called AS (
   SELECT c.sock, c.ts_ns, c.ts_ns + c.wall_ns AS end_ts_ns, f.flow,
-    c.inherited, f.family
+    c.owner_sock, c.owner_recv_ts_ns, c.inherited, f.family,
+    c.endpoint = '(terminate)' AS good_bye
   FROM call AS c
   JOIN flow AS f USING (sock, conn_ts_ns)
 )
 SELECT
   c.sock AS call_sock,
   c.ts_ns AS call_ts_ns,
+  c.owner_sock,
+  c.owner_recv_ts_ns,
   s.sock AS request_sock,
   s.recv_ts_ns AS request_recv_ts_ns,
   s.wall_ns AS request_wall_ns,
@@ -56,7 +59,9 @@ SELECT
   END AS grade
 FROM served AS s
 ASOF JOIN called AS c ON s.flow = c.flow AND s.recv_ts_ns <= c.end_ts_ns
-WHERE c.ts_ns <= s.end_ts_ns;
+WHERE c.ts_ns <= s.end_ts_ns
+  -- A good-bye is not waited for, and the server does not answer it.
+  AND NOT c.good_bye;
 
 COMMENT ON VIEW flow IS 'one row per socket end, with the flow that both ends share';
 COMMENT ON COLUMN flow.sock IS 'kernel address of the socket';
@@ -70,6 +75,9 @@ COMMENT ON COLUMN flow.flow IS 'the same number at both ends of a connection';
 COMMENT ON VIEW edge IS 'one row per request that a traced call became';
 COMMENT ON COLUMN edge.call_sock IS 'client-side socket of the call';
 COMMENT ON COLUMN edge.call_ts_ns IS 'ns · start of the call; with call_sock, its name';
+COMMENT ON COLUMN edge.owner_sock IS 'server-side socket of the request that made the call';
+COMMENT ON COLUMN edge.owner_recv_ts_ns IS
+  'ns · first receive of that request; with owner_sock, its name';
 COMMENT ON COLUMN edge.request_sock IS 'server-side socket of the request';
 COMMENT ON COLUMN edge.request_recv_ts_ns IS
   'ns · first receive of the request; with request_sock, its name';

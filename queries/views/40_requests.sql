@@ -103,11 +103,7 @@ SELECT
     WHEN p.parent_sock IS NULL THEN 'gateway'
     ELSE 'sidecar'
   END AS layer,
-  CASE
-    WHEN n.endpoint <> '' THEN n.endpoint
-    WHEN n.statement <> '' THEN '(prepared ' || n.statement || ')'
-    ELSE '(unknown)'
-  END AS endpoint,
+  endpoint_name(n.endpoint, n.statement) AS endpoint,
   n.protocol,
   n.wall_ns,
   n.cpu_ns,

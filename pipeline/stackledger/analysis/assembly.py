@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stackledger.store import view_texts
@@ -13,11 +14,53 @@ if TYPE_CHECKING:
 RELATIONS = frozenset(
     ("process_service", "flow", "edge", "calls", "owner", "parent", "requests", "untraced", "tree")
 )
-_VIEW = re.compile(r"^CREATE OR REPLACE VIEW (\w+) AS$.*?;$", re.MULTILINE | re.DOTALL)
+# What it takes to know the roots, without any part of a ledger.
+_OF_ROOTS = RELATIONS | {"linked", "roots"}
+_DEFINITION = re.compile(
+    r"^CREATE OR REPLACE (?:VIEW|MACRO) (\w+)\b.*?;$", re.MULTILINE | re.DOTALL
+)
+
+# One row per request of the bands' transactions; the depth is that of `tree`.
+_MEMBER = """
+CREATE TEMP TABLE member AS
+WITH RECURSIVE below AS (
+  SELECT DISTINCT sock, recv_ts_ns, 0 AS depth
+  FROM banded($endpoint, $percentile)
+  UNION ALL
+  SELECT l.sock, l.recv_ts_ns, b.depth + 1
+  FROM linked AS l
+  JOIN below AS b
+    ON l.parent_sock = b.sock AND l.parent_recv_ts_ns = b.recv_ts_ns
+  WHERE b.depth < 16
+)
+SELECT DISTINCT sock, recv_ts_ns FROM below
+"""
+# Temporary names come first: all that is defined after them reads only these.
+_ONLY_MEMBERS = """
+CREATE TEMP TABLE request AS
+SELECT r.* FROM request AS r SEMI JOIN member AS m USING (sock, recv_ts_ns);
+CREATE TEMP TABLE call AS
+SELECT c.* FROM call AS c
+SEMI JOIN member AS m ON m.sock = c.owner_sock AND m.recv_ts_ns = c.owner_recv_ts_ns;
+CREATE OR REPLACE TEMP TABLE edge AS
+SELECT e.* FROM edge AS e
+SEMI JOIN member AS m ON m.sock = e.owner_sock AND m.recv_ts_ns = e.owner_recv_ts_ns;
+"""
 
 
-def assemble(connection: duckdb.DuckDBPyConnection) -> None:
+@dataclass(frozen=True, slots=True)
+class Bands:
+    """The transactions that an attribution is about: those around two percentiles."""
+
+    endpoint: str | None
+    percentile: float
+
+
+def assemble(connection: duckdb.DuckDBPyConnection, *, bands: Bands | None = None) -> None:
     """Define every view, and turn those of `RELATIONS` into temporary tables.
+
+    With `bands`, only the roots are those of the whole capture; every other relation
+    holds the transactions of these bands alone, which takes a third of the time.
 
     Temporary names come first in DuckDB's search path: the next view already
     reads the table, and binding it does not unfold all views below it again.
@@ -25,12 +68,17 @@ def assemble(connection: duckdb.DuckDBPyConnection) -> None:
     # The joins are written with the smaller side on the right; DuckDB's guess of
     # the sizes is wrong here and doubles the time (bench/attribute.py).
     connection.execute("SET disabled_optimizers = 'build_side_probe_side'")
+    made = RELATIONS if bands is None else _OF_ROOTS
     for text in view_texts():
-        for view in _VIEW.finditer(text):
-            connection.execute(view[0])
-            name = view[1]
-            if name in RELATIONS:
+        for definition in _DEFINITION.finditer(text):
+            connection.execute(definition[0])
+            name = definition[1]
+            if name in made:
                 connection.execute(
                     f'CREATE OR REPLACE TEMP TABLE "{name}" AS FROM memory.main."{name}"'
                 )
+            if name == "banded" and bands is not None:
+                given = {"endpoint": bands.endpoint, "percentile": bands.percentile}
+                connection.execute(_MEMBER, given)
+                connection.execute(_ONLY_MEMBERS)
     connection.execute("RESET disabled_optimizers")

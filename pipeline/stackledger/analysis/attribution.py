@@ -104,8 +104,7 @@ def attribute(
 def endpoints(connection: duckdb.DuckDBPyConnection) -> list[str]:
     """Return the endpoints of roots, the most frequent first."""
     rows = connection.execute(
-        "SELECT endpoint FROM requests WHERE parent_sock IS NULL"
-        " GROUP BY endpoint ORDER BY count(*) DESC, endpoint"
+        "SELECT endpoint FROM roots GROUP BY endpoint ORDER BY count(*) DESC, endpoint"
     ).fetchall()
     return [row[0] for row in rows]
 

@@ -190,9 +190,11 @@ def _encoding(rows: pa.Table, *, lasting: bool) -> dict[str, Any]:
             if name not in repeating and pa.types.is_integer(rows.schema.field(name).type)
         },
     }
+
+
 def _in_order(times: pa.ChunkedArray) -> bool:
     later, earlier = times.slice(1), times.slice(0, len(times) - 1)
-    return pc.all(pc.less_equal(earlier, later)).as_py()
+    return bool(pc.all(pc.less_equal(earlier, later)).as_py())
 
 
 def _rarely_repeats(name: str, rows: pa.Table) -> bool:

@@ -40,12 +40,16 @@ def attribute(
     parts add up, and sets the median's beside it.
     """
     from stackledger.analysis import attribution
+    from stackledger.analysis.assembly import Bands
     from stackledger.commands.common import check_percentile, open_capture
     from stackledger.report import rows, tree
 
     check_percentile(percentile)
     part = chosen_part(begin, until, last)
-    with open_capture(word, store, layers=layers, part=part) as (_, connection):
+    # Of a part, the assembly of all was made already.
+    bands = None if part else Bands(endpoint, percentile)
+    opened = open_capture(word, store, layers=layers, part=part, bands=bands)
+    with opened as (_, connection):
         found = attribution.attribute(connection, endpoint=endpoint, percentile=percentile)
     if form is None or form is Format.TABLE:
         tree.show(found)

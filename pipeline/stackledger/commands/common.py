@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     import duckdb
 
+    from stackledger.analysis.assembly import Bands
     from stackledger.analysis.queries import Result
     from stackledger.analysis.selection import Selection
     from stackledger.store import Capture
@@ -130,12 +131,14 @@ def open_capture(
     assembled: bool = True,
     part: Selection | None = None,
     read: set[str] | None = None,
+    bands: Bands | None = None,
 ) -> Iterator[tuple[Capture, duckdb.DuckDBPyConnection]]:
     """Find a capture and connect to it; says on standard error what weakens its answers.
 
     With `part`, the connection shows that part alone; `assembled` says whether requests
-    are read; `read` are the relations that are, without it all. Raises StackledgerError
-    with the file's name where a part is broken.
+    are read; `read` are the relations that are, without it all. With `bands`, the
+    assembled relations hold the transactions of these bands alone. Raises
+    StackledgerError with the file's name where a part is broken.
     """
     import duckdb
 
@@ -153,7 +156,7 @@ def open_capture(
             if part:
                 narrow(connection, part, TABLES.values(), ledger=assembled)
             if assembled:
-                assemble(connection)
+                assemble(connection, bands=bands)
             elif read is not None:
                 define(connection, read)
             yield capture, connection

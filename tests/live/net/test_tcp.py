@@ -18,6 +18,7 @@ assert _SPEC.loader
 made = importlib.util.module_from_spec(_SPEC)
 _SPEC.loader.exec_module(made)
 
+
 def _ended(recorded: Any, namespace: Any, *, accepted: bool) -> Counter[tuple[int, str]]:
     column = "local_port" if accepted else "remote_port"
     rows = recorded.rows(

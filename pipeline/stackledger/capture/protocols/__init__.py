@@ -51,8 +51,9 @@ def name_at_length(texts: pa.StringArray) -> Columns:
 def settle(text: str, protocol: str) -> templates.Settled | None:
     """Return what of a text settles its name, None where only the full naming tells."""
     for module in _MODULES:
-        if module.PROTOCOL == protocol:
-            return module.settle(text)
+        if protocol == module.PROTOCOL:
+            settled: templates.Settled | None = module.settle(text)
+            return settled
     return None
 
 

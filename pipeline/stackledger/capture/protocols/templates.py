@@ -52,7 +52,7 @@ class Template:
     def matches(self, texts: pa.StringArray) -> pa.BooleanArray:
         """Return which texts are of this kind."""
         mask = pc.starts_with(texts, self.literals[0])
-        if self.open and not self.gaps or not mask.true_count:
+        if (self.open and not self.gaps) or not mask.true_count:
             return mask
         rest = _without(texts.filter(mask), self.literals[0])
         for gap, literal in zip(self.gaps, self.literals[1:], strict=True):
