@@ -296,7 +296,7 @@ def test_messages_are_handed_out() -> None:
         ("attached_probes", 7),
         ("attached_probes", 8),
         ("map", {"@produced_block_io": 997}),
-        ("map", {"@m": {"1,2": [1, "é"]}}),
+        ("map", {"@m": {"1,2": [1, "\uffffffc3\uffffffa9"]}}),  # put right where it is needed
         ("attached", 5),
     ]
     assert said[5][0] == "helper_error"
