@@ -25,6 +25,7 @@ _CHUNK_BYTES = 1 << 22
 _LINE_LIMIT_BYTES = 1 << 20
 _MAP_LIMIT_BYTES = 16 << 20
 _SAMPLES = 5
+_MIXED_CHUNKS = 7
 
 _COUNTS = re.compile(rb'"(?:lost_events|hist)"')
 
@@ -56,6 +57,7 @@ class Decoder:
         # byte was escaped; its first line tells, as does every later count.
         self._rewritten = False
         self._hexadecimal = False
+        self._mixed = 0  # chunks for which not to hope for rows of one form
 
     def feed(self, data: bytes) -> Decoded:
         """Return what the complete lines of `data`, and of what came before, hold."""
@@ -109,6 +111,8 @@ class Decoder:
             # In their order: an escape that came before decides how a count is read.
             self._slow(data[start:stop].split(b"\n"), out, parts)
             return
+        if self._of_one_form(data, start, stop, parts):
+            return
         # Every chunk ends with a newline: behind it is no line.
         lines = _one_text(data, start, stop - 1)
         lines = pc.split_pattern(lines, pattern=b"\n").values
@@ -128,6 +132,27 @@ class Decoder:
         self._slow(lines.to_pylist(), out, parts)
         if self._rewritten and not self._hexadecimal:
             self._hexadecimal = has_code(data[start:stop])
+
+    def _of_one_form(self, data: bytes, start: int, stop: int, parts: _Parts) -> bool:
+        """Read a chunk in which all lines are rows of one form, as most are; False else."""
+        if self._mixed:  # trying costs as much as reading
+            self._mixed -= 1
+            return False
+        for form in self._forms:
+            if not data.startswith(form.prefix, start):
+                continue
+            end = stop - 1 - len(form.suffix)
+            start += len(form.prefix)
+            end = stop - 1 - len(form.suffix)
+            if end < start or not data.startswith(form.suffix, end):
+                return False
+            table = form.read_all(_one_text(data, start, end))
+            if table is None:
+                self._mixed = _MIXED_CHUNKS
+                return False
+            parts.setdefault(form.layout.name, []).append(table)
+            return True
+        return False
 
     def _slow(self, lines: Iterable[bytes], out: Decoded, parts: _Parts) -> None:
         found: dict[str, list[list[Value]]] = {}

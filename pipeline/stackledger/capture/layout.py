@@ -65,27 +65,41 @@ class Form:
     def _tuple(self) -> bool:
         return self.delimiter == ","
 
+    def read_all(self, lines: pa.BinaryArray) -> pa.Table | None:
+        """Return lines as a table, None if they are not all rows of this form.
+
+        The lines are one value, without the first one's prefix and the last one's suffix.
+        """
+        between = self.suffix + b"\n" + self.prefix
+        bodies = pc.replace_substring(lines, pattern=between, replacement=b"\n")
+        before, after = (pc.binary_length(one)[0].as_py() for one in (lines, bodies))
+        rows = (before - after) // (len(between) - 1) + 1
+        return self._simple(bodies[0].as_buffer(), rows)
+
     def read(self, rows: pa.BinaryArray) -> pa.Table | None:
         """Return whole lines as a table, None where one of them is out of the ordinary."""
         body = pc.binary_slice(rows, len(self.prefix), -len(self.suffix))
         whole = pa.ListArray.from_arrays(pa.array([0, len(body)], pa.int32()), body)
         text = pc.binary_join(whole, b"\n")[0].as_buffer()
+        table = self._simple(text, len(body))
+        if table is None and self._tuple:
+            table = self._quoted(text.to_pybytes(), body)
+        return table
+
+    def _simple(self, text: pa.Buffer, rows: int) -> pa.Table | None:
+        """Read rows by their delimiters alone: quotes and escapes belong to the values.
+
+        A comma in a tuple's text makes one value too many. As there are as many as a
+        row needs, none has taken in its neighbour, and no text holds a bare quote.
+        """
         if self._tuple:
-            return self._bare(text, len(body)) or self._quoted(text.to_pybytes(), body)
+            if self.layout.quoted:
+                return None
+            return self._typed(self._parsed(text, quoted=False), rows, stripped)
         if self.delimiter == "\t":
             # An escaped backslash before a t makes one value too many: the exact way.
             text = pa.py_buffer(text.to_pybytes().replace(b"\\t", b"\t"))
-        return self._typed(self._parsed(text, quoted=False), len(body), unescaped)
-
-    def _bare(self, text: pa.Buffer, rows: int) -> pa.Table | None:
-        """Read tuples whose quotes belong to the values, which is so unless one has a comma.
-
-        A quote within a value is in none but an exceptional row either: there are as
-        many commas as a row needs, so no value can have taken in its neighbour.
-        """
-        if self.layout.quoted:
-            return None
-        return self._typed(self._parsed(text, quoted=False), rows, stripped)
+        return self._typed(self._parsed(text, quoted=False), rows, unescaped)
 
     def _quoted(self, text: bytes, body: pa.BinaryArray) -> pa.Table | None:
         """Read tuples by their quotes."""
