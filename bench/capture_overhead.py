@@ -51,7 +51,7 @@ def _request() -> str:
     own = {"ts_ns": "nsecs", "pid_tid": "(uint64)pid << 32", "complete": "(uint64)1"}
     values = ", ".join(own.get(name, "nsecs % 1000003") for name in columns if name != "first")
     form = "\\x7f%lld" * (len(columns) - 1)
-    text = '"GET /api/orders/1234567?page=3 HTTP/1.1_Host: shop.example_Us"'
+    text = '"GET /api/orders/1234567?page=3 HTTP/1.1\\\\x0d\\\\x0aHost: shop"'
     row = f'printf("request{form}\\x7f%s\\n", {values}, $b);'
     return f"$b = {text}; {row} @produced_request = count();"
 

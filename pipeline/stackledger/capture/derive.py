@@ -14,6 +14,9 @@ import pyarrow.compute as pc
 from stackledger.capture import blockio, protocols, tcp
 from stackledger.capture.writer import arrow_schema, to_epoch
 
+_MINUS_ONE, _ONE, _HALF = (pa.scalar(number, pa.int64()) for number in (-1, 1, 32))
+_LOW_HALF = pa.scalar(0xFFFF_FFFF, pa.int64())
+_EIGHT, _BYTE = (pa.scalar(number, pa.int64()) for number in (8, 0xFF))
 _TEXT = pa.dictionary(pa.int32(), pa.string())
 
 # A probe prints -1 for what it does not know; elsewhere -1 is a value.
@@ -41,12 +44,14 @@ def derive(table: str, raw: pa.Table, offset_ns: int, *, payload: bool = False) 
     }
     for name in _UNKNOWN.get(table, ()):
         column = columns[name]
-        columns[name] = pc.if_else(pc.equal(column, -1), pa.scalar(None, column.type), column)
+        columns[name] = pc.if_else(
+            pc.equal(column, _MINUS_ONE), pa.scalar(None, column.type), column
+        )
     for packed, (high, low) in _PACKED.items():
         if packed in columns:
             column = columns.pop(packed)
-            columns[high] = pc.shift_right(column, 32)
-            columns[low] = pc.bit_wise_and(column, 0xFFFF_FFFF)
+            columns[high] = pc.shift_right(column, _HALF)
+            columns[low] = pc.bit_wise_and(column, _LOW_HALF)
     for raw_name, (name, convert) in _CONVERTED.items():
         if raw_name in columns:
             columns[name] = convert(columns.pop(raw_name))
@@ -63,13 +68,13 @@ def derive(table: str, raw: pa.Table, offset_ns: int, *, payload: bool = False) 
 
 
 def _host_order(port: pa.ChunkedArray) -> pa.ChunkedArray:
-    low = pc.shift_left(pc.bit_wise_and(port, 0xFF), 8)
-    return pc.bit_wise_or(low, pc.bit_wise_and(pc.shift_right(port, 8), 0xFF))
+    low = pc.shift_left(pc.bit_wise_and(port, _BYTE), _EIGHT)
+    return pc.bit_wise_or(low, pc.bit_wise_and(pc.shift_right(port, _EIGHT), _BYTE))
 
 
 def _system_call(number: pa.ChunkedArray) -> pa.ChunkedArray:
     # The probe prints its number and one more, for a map holds 0 where nothing was put.
-    return pc.subtract(number, 1)
+    return pc.subtract(number, _ONE)
 
 
 # Raw column -> the registry's, and how it is made.

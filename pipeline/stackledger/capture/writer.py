@@ -44,10 +44,11 @@ def to_epoch(rows: pa.Table, offset_ns: int) -> pa.Table:
     One offset for the whole capture: columns that name a request by its time have
     to stay equal. 0 means "never" and stays 0.
     """
+    never, offset = pa.scalar(0, pa.int64()), pa.scalar(offset_ns, pa.int64())
     for index, name in enumerate(rows.column_names):
         if name == "ts_ns" or name.endswith("_ts_ns"):
             column = rows.column(index)
-            moved = pc.if_else(pc.equal(column, 0), column, pc.add(column, offset_ns))
+            moved = pc.if_else(pc.equal(column, never), column, pc.add(column, offset))
             rows = rows.set_column(index, name, moved)
     return rows
 

@@ -19,6 +19,15 @@ from stackledger.capture.protocols.templates import Columns
 
 _MODULES = (http1, postgresql, redis)
 _COLUMNS = ("protocol", "endpoint", "statement")
+
+
+def _int(number: int) -> pa.Int64Scalar:
+    return pa.scalar(number, pa.int64())
+
+
+_NONE, _NINE, _TEN, _FAILED = map(_int, (0, 9, 10, 500))
+_BYTE, _ZERO, _H = map(_int, (0xFF, ord("0"), ord("H")))
+_DIGITS_AT = tuple(map(_int, (8, 16, 24)))
 _CONTROL = {"\r": "\\x0d", "\n": "\\x0a", "\t": "\\x09", "\0": "\\x00"}
 _ESCAPED = re.compile(r"\\x([0-9a-f]{2})")
 
@@ -88,26 +97,31 @@ def judge_answers(protocol: pa.Array, answer: pa.ChunkedArray) -> Columns:
     `answer` is what the probe keeps of an answer's first bytes: the first one, and
     above it those at 9, 10 and 11, where HTTP has its status.
     """
-    first = pc.bit_wise_and(answer, 0xFF)
+    protocol, encoded = _distinct(protocol), _distinct(answer)
+    kinds = encoded.dictionary
+    first = pc.bit_wise_and(kinds, _BYTE)
     digits = [
-        pc.subtract(pc.bit_wise_and(pc.shift_right(answer, by), 0xFF), 48) for by in (8, 16, 24)
+        pc.subtract(pc.bit_wise_and(pc.shift_right(kinds, by), _BYTE), _ZERO) for by in _DIGITS_AT
     ]
-    proper = pc.equal(first, ord("H"))
+    proper = pc.equal(first, _H)
     for digit in digits:
-        proper = pc.and_(proper, pc.and_(pc.greater_equal(digit, 0), pc.less_equal(digit, 9)))
-    hundreds, tens, ones = digits
-    code = pc.add(pc.add(pc.multiply(hundreds, 100), pc.multiply(tens, 10)), ones)
-    protocol = _distinct(protocol)
-    status = pc.if_else(pc.and_(proper, _is(protocol, http1.PROTOCOL)), code, 0)
-    error = pc.greater_equal(status, 500)
+        proper = pc.and_(
+            proper, pc.and_(pc.greater_equal(digit, _NONE), pc.less_equal(digit, _NINE))
+        )
+    code = _NONE
+    for digit in digits:
+        code = pc.add(pc.multiply(code, _TEN), digit)
+    code = pc.if_else(proper, code, _NONE).take(encoded.indices)
+    status = pc.if_else(_is(protocol, http1.PROTOCOL), code, _NONE)
+    error = pc.greater_equal(status, _FAILED)
     for module in (postgresql, redis):
-        failed = pc.equal(first, ord(module.ERROR_BYTE))
+        failed = pc.equal(first, _int(ord(module.ERROR_BYTE))).take(encoded.indices)
         error = pc.or_(error, pc.and_(failed, _is(protocol, module.PROTOCOL)))
     return {"status": status, "error": error}
 
 
 def _is(values: pa.DictionaryArray, text: str) -> pa.BooleanArray:
-    return pc.equal(values.dictionary, text).take(values.indices)
+    return pc.equal(values.dictionary, pa.scalar(text, pa.string())).take(values.indices)
 
 
 def raw_bytes(first: pa.ChunkedArray | pa.Array) -> pa.Array:

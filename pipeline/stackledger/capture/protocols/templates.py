@@ -39,6 +39,9 @@ class Settled:
     end: int | None
 
 
+_AS_IT_IS = Settled((), None)
+
+
 @dataclass(slots=True)
 class Template:
     """Literals with runs of certain characters between them, and the name of such texts."""
@@ -128,10 +131,8 @@ class Known:
             if not rows.num_rows:
                 return
             text, *name = (column[0].as_py() for column in rows.columns)
-            template = _template(text, tuple(name), self._settle(text, name[0]))
-            if template is None:
-                rows = rows.slice(1)
-                continue
+            settled = self._settle(text, name[0]) or _AS_IT_IS
+            template = _template(text, tuple(name), settled)
             alike = template.matches(rows.column("text").combine_chunks())
             template.hits = alike.true_count
             self._templates.append(template)
@@ -141,9 +142,7 @@ class Known:
 _NO_KIND = pa.scalar(None, pa.int32())
 
 
-def _template(text: str, name: tuple[str, ...], settled: Settled | None) -> Template | None:
-    if settled is None:
-        return None
+def _template(text: str, name: tuple[str, ...], settled: Settled) -> Template:
     literals, gaps, at = [], [], 0
     for start, end, characters in settled.gaps:
         literals.append(text[at:start])
