@@ -21,7 +21,7 @@ from stackledger.capture.layout import TEXT, Layout, forms
 from stackledger.capture.lines import Message, Row, Value, read_line, typed
 from stackledger.catalog import Emitted
 
-_CHUNK_BYTES = 1 << 22
+_CHUNK_BYTES = 8 << 20
 _LINE_LIMIT_BYTES = 1 << 20
 _MAP_LIMIT_BYTES = 16 << 20
 _SAMPLES = 5

@@ -19,7 +19,7 @@ from stackledger.capture.sums import Sums
 from stackledger.catalog import Probe
 from stackledger.manifest import Loss, ProbeRun
 
-_DECODE_BYTES = 4 << 20
+_DECODE_BYTES = 8 << 20
 _COMPLAINTS = 20
 _PRODUCED = re.compile(r"@produced_([a-z0-9_]+)$")
 

@@ -203,4 +203,4 @@ def _rarely_repeats(name: str, rows: pa.Table) -> bool:
     if not pa.types.is_integer(column.type):
         return False
     sample = column.slice(0, _SAMPLE_ROWS)
-    return pc.count_distinct(sample).as_py() > _SAMPLE_ROWS // 2
+    return bool(pc.count_distinct(sample).as_py() > _SAMPLE_ROWS // 2)

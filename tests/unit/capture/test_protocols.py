@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stackledger.capture import protocols
+from stackledger.capture.protocols import templates
 
 LIMIT = 64
 
@@ -226,6 +227,96 @@ def test_any_bytes_have_a_name_without_control_characters(raw: bytes) -> None:
     protocol, endpoint, statement = named(seen(raw))
     assert protocol in {"", "http", "postgresql", "redis"}
     assert not re.search(r"[\x00-\x1f]", endpoint + statement)
+
+
+_NUMBER = st.integers(0, 10**12).map(str)
+_PLAIN = st.text('abcXYZ019 -/*$"%.,;:()[]_=é', max_size=8)
+_HTTP_LINE = st.builds(
+    "{} /{}/{}{}{}{}".format,
+    st.sampled_from(["GET", "POST", "PATCH"]),
+    st.sampled_from(["api", "v1", "12.png", "0x12", "7a", "*"]),
+    _NUMBER,
+    st.sampled_from(["", "/", ".html", "?", "?q=/12", "?a?b=1", "/x?", ";s=1", " x"]),
+    _PLAIN,
+    st.sampled_from(
+        [" HTTP/1.1\r\nHost: h", " HTTP/1.0\n", " HTTP/1.1", " HTTP/2.0\r\n", " H", ""]
+    ),
+).map(str.encode)
+_STATEMENT = st.builds(
+    "{} {} = {}{}{}{}".format,
+    st.sampled_from(["SELECT a FROM b WHERE c", "UPDATE t SET x1", "SELECT -- 'q\n e", "COPY /*"]),
+    st.sampled_from(["id", "'lit'", "E'a\\'b'", "$1", '"na\'me"', "$$x$$"]),
+    _NUMBER,
+    st.sampled_from(["", ",", "e5", " AND d = '", "-", " IN (1, 2,"]),
+    _PLAIN,
+    st.sampled_from(["", "'", "''", "' AND e = 'f'", ";", "\\"]),
+).map(str.encode)
+_ANY_REQUEST = st.one_of(
+    _HTTP_LINE,
+    _STATEMENT.map(lambda sql: message(b"Q", sql + b"\0")),
+    st.builds(
+        lambda name, sql: message(b"P", name + b"\0" + sql + b"\0\0\0"),
+        st.sampled_from([b"", b"S_1", b"S_2", b"it's"]),
+        _STATEMENT,
+    ),
+    st.builds(
+        lambda name, rest: message(b"B", b"\0" + name + b"\0" + rest),
+        st.sampled_from([b"", b"S_1", b"S_12"]),
+        st.binary(max_size=40),
+    ),
+    st.builds(
+        lambda command, key: b"*2\r\n$%d\r\n%s\r\n$1\r\n%s" % (len(command), command, key),
+        st.sampled_from([b"GET", b"GETSET", b"CLIENT", b"G1"]),
+        st.binary(max_size=10),
+    ),
+    st.binary(max_size=LIMIT),
+)
+
+
+@given(st.lists(_ANY_REQUEST, min_size=1, max_size=40), st.integers(10, 90))
+@settings(max_examples=100, deadline=None)
+def test_a_text_has_the_name_it_would_have_had_alone(raws: list[bytes], limit: int) -> None:
+    """Whatever was named before: literals and gaps name what the expressions would."""
+    texts = pa.array(dict.fromkeys(seen(raw, limit) for raw in raws), pa.string())
+    expected = [
+        tuple(column[0].as_py() for column in protocols.name_at_length(texts[at : at + 1]).values())
+        for at in range(len(texts))
+    ]
+    for _ in range(2):
+        columns = protocols.name_requests(texts)
+        found = list(zip(*(column.to_pylist() for column in columns.values()), strict=True))
+        assert found == expected
+
+
+def test_most_texts_need_no_expressions() -> None:
+    def texts(number: int) -> pa.StringArray:
+        raws = [
+            f"GET /api/orders/{number}?q={number} HTTP/1.1\r\n".encode(),
+            f"*2\r\n$3\r\nGET\r\n$9\r\nkey:{number:05}\r\n".encode(),
+            message(b"B", b"\0S_1\0\0\0" + b"%05d" % number),
+            message(b"Q", f"SELECT 'a' WHERE id = {number:05} AND n = 'x{number:04}'\0".encode()),
+            b"unknown to all",
+        ]
+        return pa.array([seen(raw, 4096) for raw in raws])
+
+    at_length: list[int] = []
+
+    def name(left: pa.StringArray) -> templates.Columns:
+        at_length.append(len(left))
+        return protocols.name_at_length(left)
+
+    known = templates.Known(("protocol", "endpoint", "statement"), name, protocols.settle)
+    names = [column.to_pylist() for column in known.name(texts(1)).values()]
+    assert names[1] == ["GET /api/orders/{id}", "GET", "", "SELECT ? WHERE id = ? AND n = ?", ""]
+    for number in range(2, 100):
+        assert [column.to_pylist() for column in known.name(texts(number)).values()] == names
+    assert at_length == [5]
+
+
+def test_a_length_that_is_a_quote_is_none() -> None:
+    sql = "SELECT x FROM tab1 WHERE a  = 'bc'"
+    assert message(b"Q", sql.encode() + b"\0")[4:5] == b"'"
+    assert named(query(sql)) == ("postgresql", "SELECT x FROM tab1 WHERE a = ?", "")
 
 
 def test_answers() -> None:
