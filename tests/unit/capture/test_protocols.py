@@ -313,6 +313,11 @@ def test_most_texts_need_no_expressions() -> None:
     assert at_length == [5]
 
 
+def test_a_number_is_not_nothing() -> None:
+    assert named("GET /a/12 HTTP/1.1\\x0d") == ("http", "GET /a/{id}", "")
+    assert named("GET /a/ HTTP/1.1\\x0d") == ("http", "GET /a/", "")
+
+
 def test_a_length_that_is_a_quote_is_none() -> None:
     sql = "SELECT x FROM tab1 WHERE a  = 'bc'"
     assert message(b"Q", sql.encode() + b"\0")[4:5] == b"'"
