@@ -1,8 +1,8 @@
 """bpftrace's JSON, any version from 0.17 on, into Arrow tables of raw columns.
 
-The way of nearly all rows, with no Python per row: split the chunk into lines,
-take a table's lines by their prefix, and read what is between prefix and suffix
-as CSV. Whatever does not fit that exactly goes, chunk by chunk, through
+The way of nearly all rows, with no Python per row: read what is between a table's
+prefix and suffix as CSV, of the whole chunk where its lines are all alike, else of
+the lines that have them. Whatever does not fit that exactly goes, chunk by chunk, through
 `lines.py`, one line at a time; what fits neither is counted and a sample kept.
 """
 
