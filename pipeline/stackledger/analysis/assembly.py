@@ -20,6 +20,13 @@ _DEFINITION = re.compile(
     r"^CREATE OR REPLACE (?:VIEW|MACRO) (\w+)\b.*?;$", re.MULTILINE | re.DOTALL
 )
 
+# The rows of the view, without matching requests to calls once more.
+_ROOTS = """
+CREATE OR REPLACE TEMP TABLE roots AS
+SELECT sock, recv_ts_ns, ts_ns, endpoint, wall_ns, complete
+FROM requests
+WHERE parent_sock IS NULL
+"""
 # One row per request of the bands' transactions; the depth is that of `tree`.
 _MEMBER = """
 CREATE TEMP TABLE member AS
@@ -74,11 +81,21 @@ def assemble(connection: duckdb.DuckDBPyConnection, *, bands: Bands | None = Non
             connection.execute(definition[0])
             name = definition[1]
             if name in made:
-                connection.execute(
-                    f'CREATE OR REPLACE TEMP TABLE "{name}" AS FROM memory.main."{name}"'
-                )
+                keep(connection, name)
             if name == "banded" and bands is not None:
                 given = {"endpoint": bands.endpoint, "percentile": bands.percentile}
                 connection.execute(_MEMBER, given)
                 connection.execute(_ONLY_MEMBERS)
+            elif name == "requests" and bands is None:
+                connection.execute(_ROOTS)
     connection.execute("RESET disabled_optimizers")
+
+
+def keep(connection: duckdb.DuckDBPyConnection, *names: str) -> None:
+    """Turn views into temporary tables, in this order; a table is left as it is."""
+    for name in names:
+        known = "SELECT 1 FROM duckdb_views() WHERE view_name = $name AND NOT internal"
+        if connection.execute(known, {"name": name}).fetchone():
+            connection.execute(
+                f'CREATE OR REPLACE TEMP TABLE "{name}" AS FROM memory.main."{name}"'
+            )
