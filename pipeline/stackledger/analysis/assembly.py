@@ -12,10 +12,19 @@ if TYPE_CHECKING:
     import duckdb
 
 RELATIONS = frozenset(
-    ("process_service", "flow", "edge", "calls", "owner", "parent", "requests", "untraced", "tree")
+    (
+        "process_service",
+        "flow",
+        "edge",
+        "roots",
+        "waits",
+        "owner",
+        "parent",
+        "requests",
+        "untraced",
+        "tree",
+    )
 )
-# What it takes to know the roots, without any part of a ledger.
-_OF_ROOTS = RELATIONS | {"linked", "roots"}
 _DEFINITION = re.compile(
     r"^CREATE OR REPLACE (?:VIEW|MACRO) (\w+)\b.*?;$", re.MULTILINE | re.DOTALL
 )
@@ -75,7 +84,7 @@ def assemble(connection: duckdb.DuckDBPyConnection, *, bands: Bands | None = Non
     # The joins are written with the smaller side on the right; DuckDB's guess of
     # the sizes is wrong here and doubles the time (bench/attribute.py).
     connection.execute("SET disabled_optimizers = 'build_side_probe_side'")
-    made = RELATIONS if bands is None else _OF_ROOTS
+    made = RELATIONS - {"roots"} if bands is None else RELATIONS | {"linked"}
     for text in view_texts():
         for definition in _DEFINITION.finditer(text):
             connection.execute(definition[0])
