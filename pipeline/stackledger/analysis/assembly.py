@@ -90,7 +90,7 @@ def assemble(connection: duckdb.DuckDBPyConnection, *, bands: Bands | None = Non
             connection.execute(definition[0])
             name = definition[1]
             if name in made:
-                keep(connection, name)
+                _keep(connection, name)
             if name == "banded" and bands is not None:
                 given = {"endpoint": bands.endpoint, "percentile": bands.percentile}
                 connection.execute(_MEMBER, given)
@@ -102,9 +102,11 @@ def assemble(connection: duckdb.DuckDBPyConnection, *, bands: Bands | None = Non
 
 def keep(connection: duckdb.DuckDBPyConnection, *names: str) -> None:
     """Turn views into temporary tables, in this order; a table is left as it is."""
+    known = connection.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()
     for name in names:
-        known = "SELECT 1 FROM duckdb_views() WHERE view_name = $name AND NOT internal"
-        if connection.execute(known, {"name": name}).fetchone():
-            connection.execute(
-                f'CREATE OR REPLACE TEMP TABLE "{name}" AS FROM memory.main."{name}"'
-            )
+        if (name,) in known:
+            _keep(connection, name)
+
+
+def _keep(connection: duckdb.DuckDBPyConnection, name: str) -> None:
+    connection.execute(f'CREATE OR REPLACE TEMP TABLE "{name}" AS FROM memory.main."{name}"')
