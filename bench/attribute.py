@@ -9,6 +9,8 @@ user would. Figures to hold: attribute within 3 s, report within 5 s and 3 MB.
 
 from __future__ import annotations
 
+import resource
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -59,13 +61,25 @@ def write(requests: int, folder: Path) -> None:
 
 
 def timed(what: str, *words: str) -> None:
-    """Run one command three times and print the shortest and the longest run."""
-    seconds = []
-    for _ in range(3):
-        before = time.perf_counter()
+    """Run one command five times; print its shortest, middle and longest run, and its CPU time."""
+    seconds, cpu = [], []
+    for _ in range(5):
+        before, spent = time.perf_counter(), _cpu_seconds()
         subprocess.run([sys.executable, "-m", "stackledger", *words], check=True, stdout=-3)
         seconds.append(time.perf_counter() - before)
-    print(f"{what:12} {min(seconds):6.2f} to {max(seconds):6.2f} s")
+        cpu.append(_cpu_seconds() - spent)
+    low, middle, high = min(seconds), statistics.median(seconds), max(seconds)
+    print(
+        f"{what:12} {low:6.2f} / {middle:.2f} / {high:.2f} s,"
+        f" {statistics.median(cpu):.2f} s of CPU",
+        flush=True,
+    )
+
+
+def _cpu_seconds() -> float:
+    """Return the CPU time of all commands that have ended."""
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return spent.ru_utime + spent.ru_stime
 
 
 def main() -> None:

@@ -63,7 +63,7 @@ REQUESTS = """
 INSERT INTO request BY NAME
 SELECT
   ts_ns, chain * 100 + layer + 100 AS sock, $start AS conn_ts_ns, ts_ns + 10_000 AS recv_ts_ns,
-  100 + layer AS pid, 100 + layer AS tid, wall_ns,
+  100 + layer AS pid, 1000 + chain * 10 + layer AS tid, wall_ns,
   CASE WHEN layer < 3 THEN 50_000 ELSE 200_000 END AS cpu_ns, 20_000 AS runq_ns,
   CASE WHEN layer = 3 THEN wall_ns - 240_000 ELSE 0 END AS disk_ns,
   0 AS lock_ns, 0 AS sleep_ns, 0 AS other_ns, -1 AS other_syscall,
@@ -79,14 +79,14 @@ INSERT INTO call BY NAME
 SELECT
   ts_ns + 60_000 AS ts_ns, chain * 100 + layer + 150 AS sock, $start AS conn_ts_ns,
   chain * 100 + layer + 100 AS owner_sock, ts_ns + 10_000 AS owner_recv_ts_ns,
-  100 + layer AS pid, 100 + layer AS tid, wall_ns - 90_000 AS wall_ns, 0 AS busy_ns,
+  100 + layer AS pid, 1000 + chain * 10 + layer AS tid, wall_ns - 90_000 AS wall_ns, 0 AS busy_ns,
   5_000 AS answer_queue_ns, 200 AS send_bytes, 900 AS recv_bytes, false AS inherited,
   'http' AS protocol, endpoint, '' AS statement, true AS complete
 FROM made WHERE layer < 3
 """
 DISK = """
 INSERT INTO block_io BY NAME
-SELECT ts_ns + wall_ns AS ts_ns, 103 AS pid, 103 AS tid, 'postgres' AS comm,
+SELECT ts_ns + wall_ns AS ts_ns, 103 AS pid, 1003 + chain * 10 AS tid, 'postgres' AS comm,
   8 << 20 AS dev, i AS sector, 8192 AS bytes, 'R' AS rwbs, 10_000 AS queue_ns,
   wall_ns - 250_000 AS device_ns, 0 AS error
 FROM made WHERE layer = 3

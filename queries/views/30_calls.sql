@@ -2,8 +2,8 @@
 --
 -- Needs: call, request, flow, edge
 
-CREATE OR REPLACE VIEW calls AS
--- One row per call that a request made.
+CREATE OR REPLACE VIEW waits AS
+-- One row per call that a request made: what the ledger needs of it, and no more.
 WITH callee AS (
   SELECT
     call_sock,
@@ -33,11 +33,16 @@ WITH callee AS (
   WHERE endpoint <> '(terminate)'
 ), alone AS (
   SELECT
-    c.*,
+    c.sock,
+    c.ts_ns,
+    c.owner_sock,
+    c.owner_recv_ts_ns,
+    c.wall_ns,
     greatest(0, least(c.wall_ns, coalesce(l.later_ts_ns - c.ts_ns, c.wall_ns)))
       AS alone_ns,
     greatest(0, c.wall_ns - c.busy_ns - c.answer_queue_ns) AS idle_ns
   FROM call AS c
+  SEMI JOIN flow AS f USING (sock, conn_ts_ns)
   LEFT JOIN later AS l USING (sock, ts_ns)
   -- A good-bye is not waited for, and the server does not answer it.
   WHERE c.endpoint <> '(terminate)'
@@ -47,26 +52,49 @@ SELECT
   a.ts_ns,
   a.owner_sock,
   a.owner_recv_ts_ns,
-  a.pid,
-  f.server_addr,
-  f.server_port,
-  a.wall_ns,
-  a.answer_queue_ns,
   CASE
     WHEN a.alone_ns = a.wall_ns OR a.wall_ns = 0 THEN a.idle_ns
     ELSE (a.idle_ns::DOUBLE * a.alone_ns / a.wall_ns)::BIGINT
   END AS wait_ns,
   k.callee_wall_ns,
-  a.send_bytes,
-  a.recv_bytes,
-  a.protocol,
-  a.endpoint,
-  coalesce(k.grade, 'untraced') AS grade,
-  a.complete
+  coalesce(k.grade, 'untraced') AS grade
 FROM alone AS a
-JOIN flow AS f USING (sock, conn_ts_ns)
 LEFT JOIN callee AS k ON k.call_sock = a.sock AND k.call_ts_ns = a.ts_ns;
 
+CREATE OR REPLACE VIEW calls AS
+-- One row per call that a request made.
+SELECT
+  c.sock,
+  c.ts_ns,
+  c.owner_sock,
+  c.owner_recv_ts_ns,
+  c.pid,
+  f.server_addr,
+  f.server_port,
+  c.wall_ns,
+  c.answer_queue_ns,
+  w.wait_ns,
+  w.callee_wall_ns,
+  c.send_bytes,
+  c.recv_bytes,
+  c.protocol,
+  c.endpoint,
+  w.grade,
+  c.complete
+FROM call AS c
+JOIN flow AS f USING (sock, conn_ts_ns)
+JOIN waits AS w USING (sock, ts_ns);
+
+COMMENT ON VIEW waits IS 'one row per call that a request made: what the ledger needs of it';
+COMMENT ON COLUMN waits.sock IS 'client-side socket';
+COMMENT ON COLUMN waits.ts_ns IS 'ns · first send';
+COMMENT ON COLUMN waits.owner_sock IS 'server-side socket of the request that made it';
+COMMENT ON COLUMN waits.owner_recv_ts_ns IS 'ns · first receive of that request';
+COMMENT ON COLUMN waits.wait_ns IS
+  'ns · waited for this call and no later one, while nothing else was measured';
+COMMENT ON COLUMN waits.callee_wall_ns IS
+  'ns · wall time of the request it became, NULL where untraced';
+COMMENT ON COLUMN waits.grade IS 'exact, matched, inherited (see edge), or untraced';
 COMMENT ON VIEW calls IS 'one row per call that a request made';
 COMMENT ON COLUMN calls.sock IS 'client-side socket';
 COMMENT ON COLUMN calls.ts_ns IS 'ns · first send';

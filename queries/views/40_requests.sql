@@ -1,27 +1,31 @@
 -- requests   The ledger of every request: exclusive parts that sum to its wall time.
 --
--- Needs: capture, request, connection, process_service, edge, calls
+-- Needs: capture, request, connection, process_service, edge, waits, calls
 
 CREATE OR REPLACE VIEW owner AS
 -- One row per request that made calls: what it waited for, and how that fits.
-WITH made AS (
+WITH able AS (
   SELECT
-    c.owner_sock AS sock,
-    c.owner_recv_ts_ns AS recv_ts_ns,
-    r.ts_ns + r.wall_ns AS end_ts_ns,
+    sock,
+    recv_ts_ns,
+    ts_ns + wall_ns AS end_ts_ns,
     -- Threads that work side by side measure more than the wall time.
-    (r.covered_ns - r.answer_queue_ns)
-      * least(1, r.wall_ns / nullif(
-        r.recv_ts_ns - r.ts_ns + r.cpu_ns + r.runq_ns + r.disk_ns + r.lock_ns
-          + r.sleep_ns + r.other_ns + r.covered_ns, 0)::DOUBLE) AS covered_ns,
+    (covered_ns - answer_queue_ns)
+      * least(1, wall_ns / nullif(
+        recv_ts_ns - ts_ns + cpu_ns + runq_ns + disk_ns + lock_ns + sleep_ns
+          + other_ns + covered_ns, 0)::DOUBLE) AS covered_ns
+  FROM request
+  WHERE endpoint <> '(terminate)'
+    AND ts_ns >= (SELECT started_ts_ns FROM capture)
+), made AS (
+  SELECT
+    r.*,
     -- What is called after the answer, nobody waits for.
-    CASE WHEN c.ts_ns <= r.ts_ns + r.wall_ns THEN c.wait_ns ELSE 0 END AS wait_ns,
-    c.callee_wall_ns
-  FROM calls AS c
-  JOIN request AS r
-    ON r.sock = c.owner_sock AND r.recv_ts_ns = c.owner_recv_ts_ns
-  WHERE r.endpoint <> '(terminate)'
-    AND r.ts_ns >= (SELECT started_ts_ns FROM capture)
+    CASE WHEN w.ts_ns <= r.end_ts_ns THEN w.wait_ns ELSE 0 END AS wait_ns,
+    w.callee_wall_ns
+  FROM waits AS w
+  JOIN able AS r
+    ON r.sock = w.owner_sock AND r.recv_ts_ns = w.owner_recv_ts_ns
 ), waited AS (
   SELECT
     sock,
@@ -60,7 +64,7 @@ SELECT
   END AS waited_share,
   e.grade
 FROM edge AS e
-JOIN calls AS c ON c.sock = e.call_sock AND c.ts_ns = e.call_ts_ns
+JOIN waits AS c ON c.sock = e.call_sock AND c.ts_ns = e.call_ts_ns
 JOIN owner AS o
   ON o.sock = c.owner_sock AND o.recv_ts_ns = c.owner_recv_ts_ns;
 
@@ -174,7 +178,7 @@ COMMENT ON COLUMN owner.sock IS 'server-side socket';
 COMMENT ON COLUMN owner.recv_ts_ns IS 'ns · first receive; with sock, the request';
 COMMENT ON COLUMN owner.end_ts_ns IS 'ns · its last byte sent';
 COMMENT ON COLUMN owner.wait_scale IS
-  '0..1 · share of calls.wait_ns that fits into the wall time';
+  '0..1 · share of waits.wait_ns that fits into the wall time';
 COMMENT ON COLUMN owner.downstream_ns IS 'ns · in calls, accounted for at the other end';
 COMMENT ON COLUMN owner.net_ns IS 'ns · calls less the requests they became';
 COMMENT ON VIEW parent IS 'one row per request that a traced request called';

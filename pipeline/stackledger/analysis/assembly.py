@@ -12,14 +12,30 @@ if TYPE_CHECKING:
     import duckdb
 
 RELATIONS = frozenset(
-    ("process_service", "flow", "edge", "calls", "owner", "parent", "requests", "untraced", "tree")
+    (
+        "process_service",
+        "flow",
+        "edge",
+        "roots",
+        "waits",
+        "owner",
+        "parent",
+        "requests",
+        "untraced",
+        "tree",
+    )
 )
-# What it takes to know the roots, without any part of a ledger.
-_OF_ROOTS = RELATIONS | {"linked", "roots"}
 _DEFINITION = re.compile(
     r"^CREATE OR REPLACE (?:VIEW|MACRO) (\w+)\b.*?;$", re.MULTILINE | re.DOTALL
 )
 
+# The rows of the view, without matching requests to calls once more.
+_ROOTS = """
+CREATE OR REPLACE TEMP TABLE roots AS
+SELECT sock, recv_ts_ns, ts_ns, endpoint, wall_ns, complete
+FROM requests
+WHERE parent_sock IS NULL
+"""
 # One row per request of the bands' transactions; the depth is that of `tree`.
 _MEMBER = """
 CREATE TEMP TABLE member AS
@@ -68,17 +84,29 @@ def assemble(connection: duckdb.DuckDBPyConnection, *, bands: Bands | None = Non
     # The joins are written with the smaller side on the right; DuckDB's guess of
     # the sizes is wrong here and doubles the time (bench/attribute.py).
     connection.execute("SET disabled_optimizers = 'build_side_probe_side'")
-    made = RELATIONS if bands is None else _OF_ROOTS
+    made = RELATIONS - {"roots"} if bands is None else RELATIONS | {"linked"}
     for text in view_texts():
         for definition in _DEFINITION.finditer(text):
             connection.execute(definition[0])
             name = definition[1]
             if name in made:
-                connection.execute(
-                    f'CREATE OR REPLACE TEMP TABLE "{name}" AS FROM memory.main."{name}"'
-                )
+                _keep(connection, name)
             if name == "banded" and bands is not None:
                 given = {"endpoint": bands.endpoint, "percentile": bands.percentile}
                 connection.execute(_MEMBER, given)
                 connection.execute(_ONLY_MEMBERS)
+            elif name == "requests" and bands is None:
+                connection.execute(_ROOTS)
     connection.execute("RESET disabled_optimizers")
+
+
+def keep(connection: duckdb.DuckDBPyConnection, *names: str) -> None:
+    """Turn views into temporary tables, in this order; a table is left as it is."""
+    known = connection.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()
+    for name in names:
+        if (name,) in known:
+            _keep(connection, name)
+
+
+def _keep(connection: duckdb.DuckDBPyConnection, name: str) -> None:
+    connection.execute(f'CREATE OR REPLACE TEMP TABLE "{name}" AS FROM memory.main."{name}"')

@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from stackledger.analysis import allocation
+from stackledger.analysis.assembly import keep
 from stackledger.analysis.bill import REFERENCE_SHAPES, make_bill
 from stackledger.analysis.billing import Bill, SeenDisk, Window
 from stackledger.analysis.costlines import PARTS
@@ -50,6 +51,8 @@ def cost_table(connection: duckdb.DuckDBPyConnection, model: CostModel) -> CostR
         )
     windows = _windows(connection)
     lost_share = max(window.lost_share for window in windows)
+    # The cost views read each of these several times.
+    keep(connection, "request_io", "cost_usage")
     try:
         allocation.prepare(connection)
         disk_layers, net_bytes = _demand(connection)

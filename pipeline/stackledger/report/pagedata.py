@@ -1,6 +1,6 @@
 """What the report shows of a capture as a whole, aggregated in SQL.
 
-Reads `requests` and `calls` (made cheap by `analysis.assembly.assemble`),
+Reads `requests` and `waits` (made cheap by `analysis.assembly.assemble`),
 `capture`, `span`, `loss` and `host_cpu`.
 """
 
@@ -80,7 +80,7 @@ def overview(connection: duckdb.DuckDBPyConnection) -> Overview:
         ), linked AS (
           SELECT 1.0 - count(*) FILTER (grade = 'untraced')::DOUBLE
             / nullif(count(*), 0) AS share
-          FROM calls
+          FROM waits
         ), host AS (
           SELECT
             1.0 - sum(idle_ns + iowait_ns)::DOUBLE / nullif(sum(
