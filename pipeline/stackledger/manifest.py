@@ -77,7 +77,7 @@ class Topology(msgspec.Struct, kw_only=True):
 
 
 class ProbeRun(msgspec.Struct, kw_only=True):
-    """One probe's part: `state` is starting, recording, complete or failed."""
+    """One probe's part: `state` is starting, recording, complete, failed or unavailable."""
 
     name: str
     variant: str

@@ -31,7 +31,7 @@ WITH io AS (
   UNION ALL
   SELECT disk, end_ts_ns, -1, -1, 1 FROM io
   UNION ALL
-  -- Nothing changes where an interval begins; it is cut there.
+  -- Nothing changes where an interval begins, but it is cut there.
   SELECT disk, unnest(range(from_ts_ns, until_ts_ns, step_ns)), 0, 0, 0
   FROM (SELECT DISTINCT disk FROM io), step
   UNION ALL

@@ -224,6 +224,7 @@ CAPTURE_HELP = "stackledger capture --help shows what it takes"
             None,
         ),
         (["--profile", "ledgr"], "no such profile: ledgr", "did you mean ledger?"),
+        (["--profile", "none"], "nothing to record: --profile none", "--probe NAME adds one"),
         (
             ["--probe", "reqest_ledger"],
             "no such probe: reqest_ledger",

@@ -86,25 +86,29 @@ class Recording:
             self._control.ask_ready()
             self._pump(0.1)
             self._decode()
-            for stream in self._streams:
-                if stream.attached:
-                    continue
+            for stream in [one for one in self._streams if not one.attached]:
                 if not stream.open:
                     stream.drain()
-                    raise CannotTraceError(
-                        f"{stream.run.name} could not be attached",
-                        stream.tracer.complaint(),
-                        hint="stackledger doctor",
-                    )
-                if time.monotonic() >= deadline:
-                    raise CannotTraceError(
-                        f"{stream.run.name} did not attach in time",
-                        f"{limit_s:g} s",
-                        hint="the host may be overloaded: try again, or stackledger doctor",
-                    )
+                    self._leave_out(stream, "could not be attached", stream.tracer.complaint(), "")
+                elif time.monotonic() >= deadline:
+                    overloaded = "the host may be overloaded: try again, or "
+                    self._leave_out(stream, "did not attach in time", f"{limit_s:g} s", overloaded)
         for stream in self._streams:
             stream.run.state = "recording"
         return True
+
+    def _leave_out(self, stream: Stream, what: str, why: str, remedy: str) -> None:
+        """Go on without a probe; raises CannotTraceError where it is required, or the last."""
+        if not stream.optional or len(self._streams) == 1:
+            raise CannotTraceError(
+                f"{stream.run.name} {what}", why, hint=f"{remedy}stackledger doctor"
+            )
+        if stream.open:
+            self._selector.unregister(stream.tracer.out)
+        self._streams.remove(stream)
+        stream.tracer.kill()
+        stream.run.state, stream.run.error = "unavailable", f"{what}: {why}"
+        diagnostics.warning(f"not recorded: {stream.run.name} {stream.run.error}")
 
     def begin(self) -> None:
         """Note that the recording starts now."""

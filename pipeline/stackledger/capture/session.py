@@ -46,7 +46,7 @@ from stackledger.capture.recording import Progress, Recording
 from stackledger.capture.stream import Stream
 from stackledger.capture.writer import PartWriter, unwritable
 from stackledger.errors import CannotTraceError, StackledgerError, UsageError
-from stackledger.manifest import Command, Manifest
+from stackledger.manifest import Command, Manifest, ProbeRun
 from stackledger.schema import SCHEMA_VERSION
 
 ABORTED = 130
@@ -59,6 +59,10 @@ class Options:
     store: Path
     name: str = ""
     probes: tuple[str, ...] = ("request_ledger", "block_io")
+    # Those without which there is no capture, None for all; any other that the host
+    # cannot run is noted as unavailable, and the rest is recorded.
+    required: frozenset[str] | None = None
+    unavailable: Mapping[str, str] = field(default_factory=dict)  # known before: name to why
     duration_s: float | None = None
     command: tuple[str, ...] = ()
     filters: Filters = field(default_factory=Filters)
@@ -70,6 +74,11 @@ class Options:
     map_keys: int = 32768
     string_bytes: int = 64
     raw_folder: Path | None = None  # keep bpftrace's own lines here too
+
+    def requires(self, probe: catalog.Probe) -> bool:
+        """Tell whether there is no capture without that probe."""
+        names = {probe.name, f"{probe.name}.{probe.variant}"}
+        return self.required is None or bool(self.required & names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +96,8 @@ def record(
     """Record one capture; see the module's docstring."""
     check(options)
     bpftrace = tracing.find(options.bpftrace)
-    probes = [catalog.probe(name, bpftrace.version) for name in dict.fromkeys(options.probes)]
     manifest = _manifest(options, bpftrace)
+    probes, unavailable = _available(options, bpftrace)
     ports = {one.port for one in manifest.topology.listeners if one.port}
     control = Control()
     programs = [
@@ -124,11 +133,12 @@ def record(
                 )
                 stream = Stream(probe, program, tracer)
                 stream.payload = options.payload
+                stream.optional = not options.requires(probe)
                 if options.raw_folder is not None:
                     raw = options.raw_folder / f"{probe.name}.jsonl"
                     stream.copy = opened.enter_context(raw.open("wb"))
                 streams.append(stream)
-            manifest.probes = [stream.run for stream in streams]
+            manifest.probes = [*(stream.run for stream in streams), *unavailable]
             recording = Recording(streams, writer, manifest, control, interrupts, on_progress)
             if not recording.attach(options.attach_limit_s):
                 return _abandoned(folder, manifest, writer, streams)
@@ -154,6 +164,37 @@ def check(options: Options) -> None:
     for name in options.probes:
         catalog.probe(name)
     build("", filters=options.filters)
+
+
+def _available(
+    options: Options, bpftrace: tracing.Bpftrace
+) -> tuple[list[catalog.Probe], list[ProbeRun]]:
+    """Return the probes to try, and what is known of the others.
+
+    Raises a StackledgerError for a required one that cannot run.
+    """
+    found, others = [], []
+    for name in dict.fromkeys(options.probes):
+        why = options.unavailable.get(name)
+        try:
+            if why is None:
+                found.append(catalog.probe(name, bpftrace.version))
+        except StackledgerError as failure:
+            if options.required is None or name in options.required:
+                raise
+            why = str(failure)
+        if why is not None:
+            diagnostics.warning(f"not recorded: {name}: {why}")
+            others.append(
+                ProbeRun(
+                    name=name, variant="", sha256="", tables=[], state="unavailable", error=why
+                )
+            )
+    if options.probes and not found:
+        raise CannotTraceError(
+            "none of the probes can run here", ", ".join(options.probes), hint="stackledger doctor"
+        )
+    return found, others
 
 
 def _run(

@@ -17,6 +17,7 @@ class Stream(Intake):
         super().__init__(probe, program)
         self.tracer = tracer
         self.copy: BinaryIO | None = None  # where its raw lines are kept too
+        self.optional = False  # the capture goes on without it where the host cannot run it
         self._errors_open = True
 
     def in_flight(self) -> dict[int, int]:

@@ -10,18 +10,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stackledger import diagnostics
+from stackledger.capture.profiles import DEFAULT, NAMES, choose
 from stackledger.commands.common import StoreOption, chosen_store
 from stackledger.durations import seconds
-from stackledger.errors import CannotTraceError, LossesExceededError, UsageError, nearest
+from stackledger.errors import CannotTraceError, LossesExceededError, UsageError
 
 if TYPE_CHECKING:
+    from stackledger.capture.profiles import Chosen
     from stackledger.capture.session import Outcome
 
-# What each profile records; more signals will add profiles.
-PROFILES = {
-    "ledger": ("request_ledger", "block_io"),
-    "io": ("block_io",),
-}
+LEDGER = "request_ledger"
 _RESERVED = ("all", "last")
 
 
@@ -36,10 +34,11 @@ def capture(
     name: Annotated[str, typer.Option("--name", help="A name to find the capture by.")] = "",
     store: StoreOption = None,
     profile: Annotated[
-        str, typer.Option("--profile", help=f"What to record: {', '.join(PROFILES)}.")
-    ] = "ledger",
+        str, typer.Option("--profile", help=f"What to record: {', '.join(NAMES)}.")
+    ] = DEFAULT,
     probe: Annotated[
-        list[str] | None, typer.Option("--probe", help="One probe instead; may be repeated.")
+        list[str] | None,
+        typer.Option("--probe", metavar="NAME", help="That probe too; may be repeated."),
     ] = None,
     pid: Annotated[
         list[int] | None, typer.Option("--pid", help="Only this process; may be repeated.")
@@ -77,13 +76,14 @@ def capture(
     from stackledger.capture.session import Options, check, record
     from stackledger.capture.summary import Narrator, summary
 
-    if profile not in PROFILES:
-        hint = nearest(profile, PROFILES) or f"there are: {', '.join(PROFILES)}"
-        raise UsageError("no such profile", profile, hint=hint)
+    chosen = choose(profile, probe or ())
+    if not chosen.probes:
+        raise UsageError("nothing to record", f"--profile {profile}", hint="--probe NAME adds one")
     options = Options(
         store=chosen_store(store),
         name=_name(name),
-        probes=tuple(probe or PROFILES[profile]),
+        probes=chosen.probes,
+        required=chosen.required,
         duration_s=None if duration is None else seconds(duration),
         command=tuple(command or ()),
         filters=Filters(tuple(pid or ()), tuple(comm or ()), tuple(cgroup or ())),
@@ -96,8 +96,10 @@ def capture(
         if not Path(f"/proc/{number}").exists():
             diagnostics.warning(f"no process has the number {number}")
     narrator = Narrator()
+    constants, unavailable = _constants(chosen)
     outcome = record(
-        replace(options, constants=_constants(options.probes)), on_progress=narrator.tell
+        replace(options, constants=constants, unavailable=unavailable),
+        on_progress=narrator.tell,
     )
     narrator.end()
     for line in summary(outcome):
@@ -110,20 +112,25 @@ def capture(
     _check_losses(outcome, max_loss)
 
 
-def _constants(probes: tuple[str, ...]) -> dict[str, int]:
-    """Return what the ledger has to know about this kernel."""
+def _constants(chosen: Chosen) -> tuple[dict[str, int], dict[str, str]]:
+    """Return what the ledger has to know about this kernel, or why there is none.
+
+    Raises CannotTraceError where it is required.
+    """
     from stackledger.capture.bpftrace import find
     from stackledger.capture.trial import STACK_BYTES, register_padding
 
-    if "request_ledger" not in probes:
-        return {}
+    if LEDGER not in chosen.probes:
+        return {}, {}
     padding = register_padding(find())
-    if padding is None:
+    if padding is not None:
+        return {"STACK": STACK_BYTES - padding}, {}
+    why = "this kernel keeps a thread's registers where the ledger does not find them"
+    if LEDGER in chosen.required:
         raise CannotTraceError(
-            "this kernel keeps a thread's registers where the ledger does not find them",
-            hint="stackledger capture --profile io records the disks; stackledger doctor",
+            why, hint="stackledger capture --profile io records the disks; stackledger doctor"
         )
-    return {"STACK": STACK_BYTES - padding}
+    return {}, {LEDGER: why}
 
 
 def _name(name: str) -> str:

@@ -2,7 +2,8 @@
 
     stand_in.py MODE -f json PROGRAM
 
-Modes: fine · dies (after its first rows) · never (attaches) · deaf (to SIGINT) · chatty
+Modes: fine · dies (after its first rows) · never (attaches) · deaf (to SIGINT) ·
+one-dies, one-refused (that of the raw tracepoint; the other is fine)
 """
 
 from __future__ import annotations
@@ -27,13 +28,16 @@ def main() -> None:
     raw = "rawtracepoint:" in program
     if mode == "one-dies":
         mode = "dies" if raw else "fine"
+    refused = mode == "one-refused" and raw
+    if mode == "one-refused":
+        mode = "never" if raw else "fine"
     ended: list[int] = []
     signal.signal(signal.SIGINT, lambda *_: ended.append(1))
     say = sys.stdout.write
     say('{"type": "attached_probes", "data": {"probes": 7}}\n')
     if mode == "never":
         print("stdin:1:1-2: ERROR: tracepoint not found: block:block_io_start", file=sys.stderr)
-        if "--fails" in sys.argv:
+        if refused or "--fails" in sys.argv:
             sys.exit(1)
     else:
         say('{"type": "value", "data": ["stackledger_attached",1]}\n')

@@ -154,6 +154,47 @@ def test_one_bpftrace_dies_and_the_other_goes_on(tmp_path: Path) -> None:
     assert _rows(outcome) == fine.rows + dead.rows
 
 
+BOTH = ("block_io.tracepoint", "block_io.rawtracepoint")
+
+
+def test_a_probe_that_is_not_required_is_left_out_and_noted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    required = frozenset(("block_io.tracepoint",))
+    outcome = _record(tmp_path, "one-refused", probes=BOTH, required=required)
+    assert (outcome.exit_code, outcome.manifest.state) == (0, "complete")
+    fine, other = load(outcome.folder).probes
+    assert (fine.state, other.state) == ("complete", "unavailable")
+    why = "could not be attached: stdin:1:1-2: ERROR: tracepoint not found: block:block_io_start"
+    assert other.error == why
+    assert capsys.readouterr().err == f"stackledger: warning: not recorded: block_io {why}\n"
+    assert [loss.table for loss in outcome.manifest.losses] == ["block_io"]
+    assert _rows(outcome) == fine.rows > 0
+    assert _stand_ins() == []
+
+
+def test_a_required_probe_that_is_refused_is_the_end(tmp_path: Path) -> None:
+    for required in (None, frozenset(("block_io.rawtracepoint",)), frozenset(("block_io",))):
+        with pytest.raises(CannotTraceError, match="block_io could not be attached"):
+            _record(tmp_path, "one-refused", probes=BOTH, required=required)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_of_probes_that_are_not_required_one_must_be_left(tmp_path: Path) -> None:
+    with pytest.raises(CannotTraceError, match="did not attach in time"):
+        _record(tmp_path, "never", probes=BOTH, required=frozenset(), attach_limit_s=0.5)
+    with pytest.raises(CannotTraceError, match="none of the probes can run here"):
+        _record(
+            tmp_path,
+            "fine",
+            probes=BOTH,
+            required=frozenset(),
+            unavailable=dict.fromkeys(BOTH, "x"),
+        )
+    assert list(tmp_path.iterdir()) == []
+    assert _stand_ins() == []
+
+
 def test_all_bpftraces_dead_is_the_end(tmp_path: Path) -> None:
     begun = time.monotonic()
     outcome = _record(tmp_path, "dies", duration_s=60.0)
