@@ -27,6 +27,10 @@ DERIVED = {
     "end_code": {"ended"},
     "tcp_state": {"state"},
     "retransmit_code": {"kind"},
+    "reset_code": {"reason"},
+    "reason_code": {"reason"},
+    "protocol_code": {"protocol"},
+    "buffer_code": {"buffer"},
     "pid_tid": {"pid", "tid"},
     "calls_handovers": {"calls", "handovers"},
     "first": {"protocol", "endpoint", "statement", "payload"},
@@ -56,7 +60,8 @@ def test_what_a_probe_emits_is_what_is_registered(stem, emitted):
 )
 def test_what_a_probe_sums_is_what_is_registered(stem, summed):
     columns = [column.name for column in TABLES[summed.table].columns]
-    assert columns == ["ts_ns", "interval_ns", *summed.keys, *summed.values]
+    keys = [name for raw in summed.keys for name in DERIVED.get(raw, {raw})]
+    assert columns == ["ts_ns", "interval_ns", *keys, *summed.values]
 
 
 def test_every_table_is_emitted_by_a_probe_or_read_from_the_host():

@@ -1,4 +1,7 @@
-"""Tiny captures, from CSV files or rows: a column that is not given is 0, empty or false."""
+"""Tiny captures, from CSV files or rows: a column that is not given is 0, empty or false.
+
+`NULL` in a CSV file is NULL.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ import pytest
 from stackledger import store
 from stackledger.analysis.assembly import assemble
 from stackledger.manifest import Disk, Loss, Machine, Manifest, Topology
-from stackledger.schema import SCHEMA_VERSION, TABLES
+from stackledger.schema import SCHEMA_VERSION, TABLES, Column
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,8 +23,17 @@ if TYPE_CHECKING:
     import duckdb
 
 CASES = Path(__file__).with_name("cases")
-_NOTHING = {"bool": "false", "string": "''", "binary": "NULL"}
-_ELSE = {("request", "complete"): "true", ("call", "complete"): "true"}
+_NOTHING = {"bool": "'false'", "string": "''", "binary": "NULL"}
+_ELSE = {("request", "complete"): "'true'", ("call", "complete"): "'true'"}
+_TYPES = {
+    "int64": "BIGINT",
+    "int32": "INTEGER",
+    "int16": "SMALLINT",
+    "bool": "BOOLEAN",
+    "string": "VARCHAR",
+    "binary": "BLOB",
+    "float64": "DOUBLE",
+}
 
 Rows = "Iterable[Mapping[str, object]]"
 
@@ -51,11 +63,20 @@ def manifest() -> Manifest:
     )
 
 
+def _else(table: str, column: Column) -> str:
+    """Return what a column is where it is not given, as an SQL text."""
+    return _ELSE.get((table, column.name), _NOTHING.get(column.kind, "'0'"))
+
+
 def _insert(connection: duckdb.DuckDBPyConnection, table: str, rows: Any) -> None:
     columns = TABLES[table].columns
+    given_as_text = [
+        f"coalesce(${number}::VARCHAR, {_else(table, column)})"
+        for number, column in enumerate(columns, 1)
+    ]
     values = [
-        f"coalesce(${number}, {_ELSE.get((table, c.name), _NOTHING.get(c.kind, '0'))})"
-        for number, c in enumerate(columns, 1)
+        f"nullif({text}, 'NULL')::{_TYPES[column.kind]}"
+        for text, column in zip(given_as_text, columns, strict=True)
     ]
     given = []
     for row in rows:

@@ -26,7 +26,7 @@ def _crowd(tables: dict[str, list[dict[str, object]]]) -> dict[str, list[dict[st
             for row in rows:
                 other = dict(row)
                 for name in ("sock", "owner_sock", "peer_sock", "tid"):
-                    if other.get(name) not in (None, "0"):
+                    if other.get(name) not in (None, "0", "NULL"):
                         other[name] = int(str(other[name])) + 100 * copy
                 for name in ("local_port", "remote_port"):
                     if str(other.get(name, "0")) > "3":

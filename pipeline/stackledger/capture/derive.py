@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stackledger.capture import blockio, protocols, tcp
+from stackledger.capture import blockio, packets, protocols, tcp
 from stackledger.capture.writer import arrow_schema, to_epoch
 
 _MINUS_ONE, _ONE, _HALF = (pa.scalar(number, pa.int64()) for number in (-1, 1, 32))
@@ -27,7 +27,7 @@ _UNKNOWN = {
         *("send_bytes", "recv_bytes", "segs_out", "retransmits"),
     ),
     "tcp_retransmit": ("pid", "tid"),
-    "tcp_reset": ("pid", "tid", "reason"),
+    "tcp_reset": ("pid", "tid"),
 }
 # Two 32-bit numbers in one, because a printed row is limited to 24 or so values.
 _PACKED = {"pid_tid": ("pid", "tid"), "calls_handovers": ("calls", "handovers")}
@@ -90,6 +90,10 @@ _CONVERTED: dict[str, tuple[str, Callable[[pa.ChunkedArray], pa.ChunkedArray | p
     "end_code": ("ended", tcp.ended),
     "tcp_state": ("state", tcp.state),
     "retransmit_code": ("kind", tcp.retransmit_kind),
+    "reset_code": ("reason", packets.reset_reason),
+    "reason_code": ("reason", packets.drop_reason),
+    "protocol_code": ("protocol", packets.protocol),
+    "buffer_code": ("buffer", packets.buffer),
 }
 
 

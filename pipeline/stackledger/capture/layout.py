@@ -28,7 +28,8 @@ from stackledger.schema import TABLES
 _PACKED = frozenset(
     {
         *("pid_tid", "calls_handovers", "answer", "cmd_flags", "blk_status"),
-        *("role", "rtt_us", "end_code", "tcp_state", "retransmit_code"),
+        *("role", "rtt_us", "end_code", "tcp_state", "retransmit_code", "reset_code"),
+        *("reason_code", "protocol_code", "buffer_code"),
     }
 )
 TEXT = pa.dictionary(pa.int32(), pa.string())

@@ -111,7 +111,7 @@ def _begun(sums: Iterable[Summed]) -> str:
 
 
 def _typed(table: str, name: str) -> str:
-    if name == "comm":
+    if name in ("comm", "interface"):  # a text of 16 bytes
         return "comm"
     return "str((uint64)0)" if raw_kind(table, name) == "string" else "(uint64)0"
 

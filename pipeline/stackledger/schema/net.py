@@ -18,6 +18,10 @@ _OWNER = (
     Column("tid", "int32", "", "thread that did"),
     Column("comm", "string", "", "name of that thread, empty if unknown"),
 )
+_SECOND = (
+    ns("ts_ns", f"end of the second: {TS}"),
+    ns("interval_ns", "length of the interval"),
+)
 
 TABLES: tuple[Table, ...] = (
     table(
@@ -70,6 +74,57 @@ TABLES: tuple[Table, ...] = (
         *_ENDPOINTS,
         *_OWNER,
         Column("state", "string", "", "TCP state of the socket, CLOSE where a thread aborted it"),
-        Column("reason", "int32", "", "sent: the kernel's reason (its names are in kernel_name)"),
+        Column("reason", "string", "", "sent: the kernel's name for the reason; else empty"),
+    ),
+    table(
+        "tcp_socket",
+        "one row per end of a TCP connection that sent or received, when it first did",
+        ns("ts_ns", f"first sight: {TS}"),
+        _SOCK,
+        _NETNS,
+        *_ENDPOINTS,
+        Column("pid", "int32", "", "process that first used it"),
+        Column("tid", "int32", "", "thread that did"),
+        Column("comm", "string", "", "name of that thread"),
+    ),
+    table(
+        "tcp_io",
+        "one row per second, process, TCP connection end and thread name",
+        *_SECOND,
+        Column("pid", "int32", "", "process that sent or received"),
+        _SOCK,
+        ns("conn_ts_ns", f"(sock, this) is a row of tcp_socket: {TS}"),
+        Column("comm", "string", "", "name of the thread"),
+        Column("calls", "int64", "events", "sends and receives"),
+        Column("send_bytes", "int64", "bytes", "payload given to the connection"),
+        Column("recv_bytes", "int64", "bytes", "payload taken from it"),
+    ),
+    table(
+        "packet_drop",
+        "one row per second, network namespace, reason, protocol, local port and interface",
+        *_SECOND,
+        _NETNS,
+        Column("reason", "string", "", "the kernel's name for the reason"),
+        Column("protocol", "string", "", "tcp, udp, icmp, …, with a 6 over IPv6; arp; 0x… others"),
+        Column("local_port", "int32", "", "port of the socket it was of or for, 0 for none"),
+        Column("interface", "string", "", "network interface it was on, empty for none"),
+        Column("packets", "int64", "packets", "thrown away"),
+        Column("bytes", "int64", "bytes", "their length"),
+    ),
+    table(
+        "sock_buffer",
+        "one row per second, kind of buffer, protocol and port",
+        *_SECOND,
+        Column(
+            "buffer",
+            "string",
+            "",
+            "what was full: udp_queue, queue (raw, packet, netlink), send_memory, recv_memory",
+        ),
+        Column("ip_protocol", "int16", "", "6 TCP, 17 UDP, 0 unknown"),
+        Column("local_port", "int32", "", "udp_queue: the receiver's port, else 0"),
+        Column("events", "int64", "events", "times that there was no room"),
+        Column("max_used_bytes", "int64", "bytes", "most that the buffer held, 0 if not told"),
+        Column("max_limit_bytes", "int64", "bytes", "its limit, 0 if not told"),
     ),
 )
