@@ -7,7 +7,7 @@ import re
 import pytest
 
 from stackledger import catalog
-from stackledger.capture import host, topology
+from stackledger.capture import host, openfiles, topology
 from stackledger.capture.clock import anchor
 from stackledger.capture.decode import Decoder
 from stackledger.capture.derive import derive
@@ -28,7 +28,7 @@ DERIVED = {
 # The one column that some table lacks although it is derived: calls keep no payload.
 NOT_KEPT = {("call", "payload")}
 # Read from /proc and /sys.
-OF_THE_HOST = {"process", "host_cpu", "host_disk", "host_net"}
+OF_THE_HOST = {"process", "host_cpu", "host_disk", "host_net", "open_file"}
 
 EMITTED = [(stem, emitted) for stem, probe in catalog.probes().items() for emitted in probe.emits]
 SUMMED = [(stem, summed) for stem, probe in catalog.probes().items() for summed in probe.sums]
@@ -101,6 +101,7 @@ def test_what_is_read_from_the_host_is_what_is_registered():
     reading = host.read(now)
     tables = dict(host.difference(reading, reading, now.offset_ns))
     tables["process"] = topology.processes(now, set())
+    tables["open_file"] = openfiles.OpenFiles().look(now)
     assert set(tables) == OF_THE_HOST
     for name, rows in tables.items():
         assert rows.schema.names == arrow_schema(name).names
