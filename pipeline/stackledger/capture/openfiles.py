@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import psutil
 import pyarrow as pa
@@ -67,20 +68,19 @@ def _all(mapped: set[tuple[int, int]]) -> Iterator[_Seen]:
 
 
 def _descriptors(pid: int) -> Iterator[_Seen]:
-    for name in os.listdir(f"/proc/{pid}/fd"):
-        link = f"/proc/{pid}/fd/{name}"
+    for link in Path(f"/proc/{pid}/fd").iterdir():
         with suppress(OSError):
-            path = os.readlink(os.fsencode(link))
+            path = os.fsencode(link.readlink())
             if path.startswith(b"/"):
-                file = os.stat(link)
+                file = link.stat()
                 if stat.S_ISREG(file.st_mode) or stat.S_ISBLK(file.st_mode):
                     dev = _kernel_dev(os.major(file.st_dev), os.minor(file.st_dev))
-                    yield pid, int(name), dev, _signed(file.st_ino), _text(path)
+                    yield pid, int(link.name), dev, _signed(file.st_ino), _text(path)
 
 
 def _mappings(pid: int, mapped: set[tuple[int, int]]) -> Iterator[_Seen]:
     """Yield the mapped files of a process that are not yet in `mapped`, and add them to it."""
-    with open(f"/proc/{pid}/maps", "rb") as lines:
+    with Path(f"/proc/{pid}/maps").open("rb") as lines:
         for line in lines:
             # begin-end rights offset major:minor inode path
             words = line.rstrip(b"\n").split(None, 5)
