@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -178,3 +179,41 @@ def recorder(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Recorded
         return Recorded(outcome, sql, loads)
 
     return recorded
+
+
+@dataclass(frozen=True)
+class LoopDisk:
+    """A mounted ext4: `dev` as the kernel counts, `name` as in /sys/block."""
+
+    folder: Path
+    name: str
+    dev: int
+
+
+@pytest.fixture(scope="module")
+def loop_disk() -> Iterator[LoopDisk]:
+    """Give an ext4 of our own that commits its journal only when asked: nobody else is on it."""
+    at = Path(tempfile.mkdtemp(prefix="stackledger-test-", dir="/var/tmp"))
+    image, folder = at / "disk.img", at / "mnt"
+    with image.open("wb") as content:
+        content.truncate(160 << 20)
+    folder.mkdir()
+    lazy = "lazy_itable_init=0,lazy_journal_init=0"
+    subprocess.run(["mkfs.ext4", "-q", "-F", "-b", "4096", "-E", lazy, str(image)], check=True)
+    path = subprocess.run(
+        ["losetup", "--find", "--show", "--direct-io=on", str(image)],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.strip()
+    try:
+        subprocess.run(["mount", "-o", "commit=600", path, str(folder)], check=True)
+        try:
+            number = folder.stat().st_dev
+            dev = os.major(number) << 20 | os.minor(number)
+            yield LoopDisk(folder, Path(path).name, dev)
+        finally:
+            subprocess.run(["umount", str(folder)], check=True)
+    finally:
+        subprocess.run(["losetup", "--detach", path], check=True)
+        shutil.rmtree(at)

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from stackledger import catalog
-from stackledger.capture import topology
+from stackledger.capture import openfiles, topology
 from stackledger.capture.clock import anchor
 from stackledger.capture.counters.sampler import Sampler, subjects
 from stackledger.capture.decode import Decoder
@@ -41,7 +41,7 @@ DERIVED = {
 # The one column that some table lacks although it is derived: calls keep no payload.
 NOT_KEPT = {("call", "payload")}
 # Read from /proc and /sys.
-OF_THE_HOST = {"process", *(table.name for table in host.TABLES)}
+OF_THE_HOST = {"process", "open_file", *(table.name for table in host.TABLES)}
 
 EMITTED = [(stem, emitted) for stem, probe in catalog.probes().items() for emitted in probe.emits]
 SUMMED = [(stem, summed) for stem, probe in catalog.probes().items() for summed in probe.sums]
@@ -114,7 +114,11 @@ def test_what_is_read_from_the_host_is_what_is_registered():
     now = anchor()
     sampler = Sampler(now)
     time.sleep(0.12)
-    tables = {**sampler.tick(anchor(), 0), "process": topology.processes(now, set())}
+    tables = {
+        **sampler.tick(anchor(), 0),
+        "process": topology.processes(now, set()),
+        "open_file": openfiles.OpenFiles().look(now),
+    }
     # A kernel may be built without pressure; a host may have no cgroup but the root.
     assert OF_THE_HOST - {"host_pressure", "cgroup_stat"} <= set(tables) <= OF_THE_HOST
     for name, rows in tables.items():

@@ -14,6 +14,8 @@ from stackledger.capture.clock import anchor
 from stackledger.capture.control import Control
 from stackledger.capture.counters.sampler import Sampler
 from stackledger.capture.interrupts import Interrupts
+from stackledger.capture.openfiles import TABLE as OPEN_FILE
+from stackledger.capture.openfiles import OpenFiles, wanted
 from stackledger.capture.stream import Stream
 from stackledger.capture.writer import PartWriter
 from stackledger.errors import CannotTraceError
@@ -63,6 +65,7 @@ class Recording:
         self._on_progress = on_progress
         self._selector = selectors.DefaultSelector()
         self._known_processes: set[tuple[int, int]] = set()
+        self._open_files = OpenFiles() if wanted(t for one in streams for t in one.tables) else None
         self._pause_s = _PAUSE_S
         self._started = time.monotonic()
         self._begun = anchor()
@@ -216,6 +219,8 @@ class Recording:
     def _processes(self) -> None:
         rows = topology.processes(anchor(), self._known_processes)
         self._writer.add("process", rows)
+        if self._open_files is not None:
+            self._writer.add(OPEN_FILE, self._open_files.look(anchor()))
 
     def _pump(self, timeout_s: float, pause_s: float = _PAUSE_S) -> int:
         """Read what the pipes hold, then pause; return the bytes that came."""
