@@ -50,6 +50,10 @@ def capture(
     cgroup: Annotated[
         list[str] | None, typer.Option("--cgroup", help="Only this cgroup (v2).")
     ] = None,
+    function: Annotated[
+        str,
+        typer.Option("--function", metavar="FILE:NAME", help="Time the calls of one function too."),
+    ] = "",
     payload: Annotated[
         bool, typer.Option("--payload", help="Keep the first bytes of requests: may hold secrets.")
     ] = False,
@@ -83,10 +87,11 @@ def capture(
     options = Options(
         store=chosen_store(store),
         name=_name(name),
-        probes=tuple(probe or PROFILES[profile]),
+        probes=(*(probe or PROFILES[profile]), *(["function_latency"] if function else [])),
         duration_s=None if duration is None else seconds(duration),
         command=tuple(command or ()),
         filters=Filters(tuple(pid or ()), tuple(comm or ()), tuple(cgroup or ())),
+        function=function,
         payload=payload,
         attach_limit_s=seconds(attach_limit),
     )
