@@ -40,9 +40,10 @@ TABLES: tuple[Table, ...] = (
     ),
     table(
         "io_uring_latency",
-        "one row per second, operation and bucket of durations",
+        "one row per second, process, operation and bucket of durations",
         ns("ts_ns", f"end of the second: {TS}"),
         ns("interval_ns", "length of the interval"),
+        Column("pid", "int32", "", "process that submitted them"),
         Column("opcode", "int16", "", "IORING_OP_ number"),
         ns("bucket_ns", "lower bound; the middle, 1/128 above it, is at most 0.8 % away"),
         Column("requests", "int64", "events", "requests that took so long"),

@@ -18,9 +18,10 @@ TABLES: tuple[Table, ...] = (
     ),
     table(
         "run_queue_latency",
-        "one row per second and bucket of waits for a CPU",
+        "one row per second, process and bucket of waits for a CPU",
         ns("ts_ns", f"end of the second: {TS}"),
         ns("interval_ns", "length of the interval"),
+        Column("pid", "int32", "", "process"),
         ns("bucket_ns", "lower bound; the middle, 1/128 above it, is at most 0.8 % away"),
         Column("waits", "int64", "events", "waits that took so long"),
     ),
