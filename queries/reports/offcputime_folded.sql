@@ -5,12 +5,8 @@
 -- Params:   none
 -- Returns:  one text per thread name and stack: comm;caller;…;callee microseconds
 -- Cost:     one pass over off_cpu
-SELECT stack || ' ' || sum(total_ns)::BIGINT // 1000 AS folded
-FROM (
-  SELECT
-    folded_name(comm) || ';' || folded_stack(ustack, kstack) AS stack,
-    total_ns
-  FROM off_cpu
-) AS named
-GROUP BY stack
-ORDER BY stack
+SELECT
+  folded(comm, ustack, kstack, sum(total_ns)::BIGINT // 1000) AS folded
+FROM off_cpu
+GROUP BY comm, ustack, kstack
+ORDER BY folded

@@ -6,10 +6,7 @@
 -- Returns:  one text per thread name and stack: comm;caller;…;callee samples, of
 --           which there are 99 per second and busy CPU
 -- Cost:     one pass over profile
-SELECT stack || ' ' || count(*) AS folded
-FROM (
-  SELECT folded_name(comm) || ';' || folded_stack(ustack, kstack) AS stack
-  FROM profile
-) AS named
-GROUP BY stack
-ORDER BY stack
+SELECT folded(comm, ustack, kstack, count(*)) AS folded
+FROM profile
+GROUP BY comm, ustack, kstack
+ORDER BY folded

@@ -9,10 +9,14 @@ WITH sampled AS (
   SELECT
     row_number() OVER () AS sample,
     comm,
-    string_split(folded_stack(ustack, kstack), ';') AS frames
+    stack_functions(ustack, kstack) AS functions
   FROM profile
 ), framed AS (
-  SELECT DISTINCT sample, comm, unnest(frames) AS function, frames[-1] AS innermost
+  SELECT DISTINCT
+    sample,
+    comm,
+    unnest(functions) AS function,
+    functions[-1] AS innermost
   FROM sampled
 )
 SELECT
