@@ -14,6 +14,14 @@ if TYPE_CHECKING:
 
     from stackledger.store import Capture
 
+# As uname calls them, and as the table of system calls does.
+_ARCHITECTURES = {
+    "aarch64": "arm64",
+    "ppc64le": "powerpc64",
+    "riscv64": "riscv64",
+    "s390x": "s390x",
+    "x86_64": "x86_64",
+}
 _SQL_TYPES = {
     "int64": "BIGINT",
     "int32": "INTEGER",
@@ -32,6 +40,7 @@ def define(
 ) -> None:
     """Define every table of the registry, and what the manifest and the layer rules say."""
     _facts(connection, capture)
+    _syscall_names(connection, capture)
     for table in TABLES.values():
         _table(connection, table.name, capture.files(table.name))
     _layer_rules(connection, rules)
@@ -104,6 +113,20 @@ def _facts(connection: duckdb.DuckDBPyConnection, capture: Capture) -> None:
     for disk in told.topology.disks:
         connection.execute(
             "INSERT INTO disk VALUES ($1, $2, $3)", [disk.dev, disk.name, disk.size_bytes]
+        )
+
+
+def _syscall_names(connection: duckdb.DuckDBPyConnection, capture: Capture) -> None:
+    """Define the names of the system calls of the capture's architecture, where it has any."""
+    connection.execute("CREATE TABLE syscall_name (syscall INTEGER, name VARCHAR)")
+    arch = _ARCHITECTURES.get(capture.manifest.machine.arch)
+    if arch and capture.files("syscall_count"):
+        from system_calls import syscalls
+
+        names = syscalls().load_arch_table(arch)
+        connection.execute(
+            "INSERT INTO syscall_name SELECT unnest($1), unnest($2)",
+            [list(names.values()), list(names)],
         )
 
 

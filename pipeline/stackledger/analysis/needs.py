@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import duckdb
 
 _VIEW = re.compile(r"^CREATE OR REPLACE VIEW (\w+) AS\n(.*?);$", re.MULTILINE | re.DOTALL)
+_MACRO = re.compile(r"^CREATE OR REPLACE MACRO \w+\([^)]*\) AS\n.*?;$", re.MULTILINE | re.DOTALL)
 _NO_CODE = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'", re.DOTALL)
 _WORD = re.compile(r"\w+")
 # What looks at the catalogue, or names a table in a string.
@@ -54,7 +55,13 @@ def relations(statement: str, known: Iterable[str]) -> set[str]:
 
 
 def define(connection: duckdb.DuckDBPyConnection, names: set[str]) -> None:
-    """Define the views among `names`: binding all of them takes longer than most queries."""
+    """Define the views among `names`: binding all of them takes longer than most queries.
+
+    Macros that make a value are always there.
+    """
+    for text in view_texts():
+        for macro in _MACRO.findall(text):
+            connection.execute(macro)
     for name, select in views().items():
         if name in names:
             connection.execute(f'CREATE OR REPLACE VIEW "{name}" AS {select}')

@@ -90,6 +90,8 @@ def environment(bpftrace: Bpftrace, *, map_keys: int, string_bytes: int) -> dict
         "BPFTRACE_PERF_RB_PAGES": str(pages),
         "BPFTRACE_MAX_MAP_KEYS" if renamed else "BPFTRACE_MAP_KEYS_MAX": str(map_keys),
         "BPFTRACE_MAX_STRLEN" if renamed else "BPFTRACE_STRLEN": str(string_bytes),
+        # Addresses of user functions: symbols.py says why.
+        "BPFTRACE_STACK_MODE" if renamed else "BPFTRACE_NO_USER_SYMBOLS": "raw" if renamed else "1",
     }
 
 

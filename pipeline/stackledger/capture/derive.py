@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stackledger.capture import blockio, packets, protocols, tcp
+from stackledger.capture import blockio, packets, protocols, stacks, tcp
 from stackledger.capture.writer import arrow_schema, to_epoch
 
 _MINUS_ONE, _ONE, _HALF = (pa.scalar(number, pa.int64()) for number in (-1, 1, 32))
@@ -28,6 +28,7 @@ _UNKNOWN = {
     ),
     "tcp_retransmit": ("pid", "tid"),
     "tcp_reset": ("pid", "tid"),
+    "exec": ("dur_ns", "arguments"),
 }
 # Two 32-bit numbers in one, because a printed row is limited to 24 or so values.
 _PACKED = {"pid_tid": ("pid", "tid"), "calls_handovers": ("calls", "handovers")}
@@ -55,6 +56,8 @@ def derive(table: str, raw: pa.Table, offset_ns: int, *, payload: bool = False) 
     for raw_name, (name, convert) in _CONVERTED.items():
         if raw_name in columns:
             columns[name] = convert(columns.pop(raw_name))
+    if table == "profile":
+        columns.update(stacks.named(columns))
     if "first" in columns:
         first = columns.pop("first")
         columns.update(protocols.name_requests(first))

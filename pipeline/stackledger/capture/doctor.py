@@ -15,6 +15,7 @@ from stackledger import catalog
 from stackledger.capture import program, trial
 from stackledger.capture.bpftrace import find
 from stackledger.capture.preconditions import Finding, State, host_findings, newer_kernel, obstacle
+from stackledger.capture.symbols import read_functions
 from stackledger.errors import CannotTraceError, StackledgerError
 
 if TYPE_CHECKING:
@@ -75,7 +76,9 @@ def _try(host: Host, probe: catalog.Probe) -> Finding:
     assert host.bpftrace is not None
     constants = {} if host.padding is None else {"STACK": trial.STACK_BYTES - host.padding}
     try:
-        text = program.build(probe.text(), constants=constants, sums=probe.sums)
+        text = program.build(
+            probe.text(), constants=constants, sums=probe.sums, function=_any_function()
+        )
     except StackledgerError as failure:
         return Finding(probe.name, "unavailable", probe.purpose, str(failure))
     reason = trial.attach(host.bpftrace, probe.name, text)
@@ -83,6 +86,13 @@ def _try(host: Host, probe: catalog.Probe) -> Finding:
         return Finding(probe.name, _grade(probe), probe.purpose, _better(probe))
     remedy = newer_kernel() if "not found" in reason or "not available" in reason else ""
     return Finding(probe.name, "unavailable", probe.purpose, reason, remedy)
+
+
+def _any_function() -> program.Function:
+    """Return one of this interpreter's, by a path that leads to it from a chroot too."""
+    path = f"/proc/{os.getpid()}/exe"
+    names = (name.decode("ascii", "replace") for name in read_functions(path).names)
+    return program.Function(path, next((name for name in names if name.startswith("Py")), "main"))
 
 
 def _untried(probe: catalog.Probe, host: Host) -> Finding:

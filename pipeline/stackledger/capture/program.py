@@ -10,20 +10,23 @@ Templates are readable bpftrace:
     // @use NAME     put in there: bpftrace 0.17 has neither functions nor macros;
                      blocks for all probes are in probes/blocks/
     // @sum TABLE[…] += …   is written out by sums.py
+    uprobe:@function       the function that was asked for; "@function" its name
 
 `// @stopped` is left for control.py.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from stackledger.capture import sums as summing
+from stackledger.capture.symbols import read_functions
 from stackledger.catalog import Summed
-from stackledger.errors import StackledgerError, UsageError
+from stackledger.errors import StackledgerError, UsageError, nearest
 from stackledger.resources import folder
 
 COMM_BYTES = 15
@@ -33,7 +36,18 @@ _LISTEN = re.compile(r"^([ \t]*)// @listen$", re.MULTILINE)
 _FILTER = re.compile(r"^([ \t]*)// @filter$", re.MULTILINE)
 _BLOCK = re.compile(r"^// @block ([a-z_]+).*\n((?:.*\n)*?)// @end\n+", re.MULTILINE)
 _USE = re.compile(r"^[ \t]*// @use ([a-z_]+)\n", re.MULTILINE)
+_FUNCTION = re.compile(r'(")@function"|:@function\b')
+_PATH = re.compile(r"/[A-Za-z0-9._/+@-]+\Z")
+_SYMBOL = re.compile(r"[A-Za-z_.$][A-Za-z0-9_.$@]*\Z")
 _PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./: ")
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function of a program or library, checked: `function` makes it."""
+
+    path: str
+    symbol: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +69,13 @@ def build(
     filters: Filters | None = None,
     constants: Mapping[str, int] | None = None,
     sums: Iterable[Summed] = (),
+    function: Function | None = None,
 ) -> str:
     """Return the program; raises UsageError where a filter's value is refused."""
+    if function is None and _FUNCTION.search(template):
+        raise UsageError(
+            "the probe needs a function", hint="--function /usr/bin/program:name_of_function"
+        )
     filters = filters or Filters()
     condition = _condition(filters)
     statement = f"if (!({condition})) {{ return; }}" if condition else ""
@@ -76,6 +95,9 @@ def build(
     # Constants first: no text that a user chose is looked at again.
     program = _PLACEHOLDER.sub(constant, summing.expanded(unfolded(template), sums))
     program = _LISTEN.sub(listening, program)
+    if function is not None:
+        hook, name = f"{function.path}:{function.symbol}", literal(function.symbol)
+        program = _FUNCTION.sub(lambda found: name if found[1] else f":{hook}", program)
     return _FILTER.sub(lambda found: found[1] + statement, program)
 
 
@@ -104,6 +126,27 @@ def literal(text: str) -> str:
         + "".join(chr(code) if code in _PLAIN else f"\\{code:03o}" for code in text.encode("utf-8"))
         + '"'
     )
+
+
+def function(text: str) -> Function:
+    """Return the function that FILE:NAME means; raises UsageError where there is none.
+
+    Both become part of a program, so both are of harmless letters only.
+    """
+    path, _, symbol = text.rpartition(":")
+    if not _PATH.match(path) or not _SYMBOL.match(symbol):
+        raise UsageError(
+            "a function is written /path/of/file:name, in letters, digits and . _ / + - @", text
+        )
+    if not os.path.isfile(path):  # noqa: PTH113 - says no where it may not look
+        raise UsageError("no such program or library", path)
+    known = read_functions(path).names
+    if symbol.encode() not in known:
+        near = nearest(symbol, (name.decode("utf-8", "replace") for name in known))
+        raise UsageError(
+            "no such function", text, hint=near or f"nm -D {path} lists what is left of its names"
+        )
+    return Function(path, symbol)
 
 
 def cgroup_id(path: str) -> int:

@@ -41,7 +41,7 @@ from stackledger.capture.clock import anchor
 from stackledger.capture.control import Control
 from stackledger.capture.interrupts import Interrupts
 from stackledger.capture.manifest import safe_word, save
-from stackledger.capture.program import Filters, build
+from stackledger.capture.program import Filters, build, function
 from stackledger.capture.recording import Progress, Recording
 from stackledger.capture.stream import Stream
 from stackledger.capture.writer import PartWriter, unwritable
@@ -67,6 +67,7 @@ class Options:
     command: tuple[str, ...] = ()
     filters: Filters = field(default_factory=Filters)
     constants: Mapping[str, int] = field(default_factory=dict)
+    function: str = ""  # FILE:NAME, what function_latency times
     payload: bool = False
     bpftrace: tuple[str, ...] | None = None  # how to call it; None finds it
     attach_limit_s: float = 60.0
@@ -107,6 +108,7 @@ def record(
             filters=options.filters,
             constants=options.constants,
             sums=probe.sums,
+            function=function(options.function) if options.function else None,
         )
         for probe in probes
     ]
@@ -161,8 +163,11 @@ def check(options: Options) -> None:
     """Raise UsageError where the options cannot be meant, whatever the host can do."""
     if options.command and shutil.which(options.command[0]) is None:
         raise UsageError("no such command", options.command[0])
+    wanted = function(options.function) if options.function else None
     for name in options.probes:
-        catalog.probe(name)
+        probe = catalog.probe(name)
+        if "function" in probe.needs:
+            build("uprobe:@function", function=wanted)
     build("", filters=options.filters)
 
 
@@ -249,6 +254,7 @@ def _manifest(options: Options, bpftrace: tracing.Bpftrace) -> Manifest:
         options={
             "duration_s": options.duration_s,
             "payload": options.payload,
+            "function": options.function,
             "map_keys": options.map_keys,
             "string_bytes": options.string_bytes,
         },

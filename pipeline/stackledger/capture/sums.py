@@ -10,7 +10,7 @@ Each CPU has entries of its own, so nothing is added to by two at once. There ar
 two maps a table, for even and odd seconds of the boot clock: one is printed and
 cleared while the other is written to. A value named `max_…` keeps the largest,
 all others are added; the first one counts events. `@produced_TABLE` counts them
-too, whether the map was full or not.
+too, whether the map was full or not. The keys may end in `kstack, ustack, comm`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from stackledger.capture import stacks
 from stackledger.capture.escapes import mend
 from stackledger.capture.layout import raw_kind
 from stackledger.capture.lines import SECOND_ROW, wrapped
@@ -100,6 +101,9 @@ def _begun(sums: Iterable[Summed]) -> str:
     """Return what gives each map its type: on one line, for errors name lines."""
     statements = ["@stackledger_second = (uint64)0;"]
     statements += [f'{_ESCAPE_MAP}["\\""] = (uint64)1; print({_ESCAPE_MAP});']
+    if any(stacks.KERNEL in summed.keys for summed in sums):
+        # Taken once: a second one would not be the same.
+        statements += [f"${name} = {text};" for name, text in stacks.EXPRESSIONS.items()]
     for summed in sums:
         keys = ", ".join(["(uint64)0", *(_typed(summed.table, name) for name in summed.keys)])
         zeros = ", ".join("(uint64)0" for _ in summed.values)
@@ -113,6 +117,8 @@ def _begun(sums: Iterable[Summed]) -> str:
 def _typed(table: str, name: str) -> str:
     if name in ("comm", "interface"):  # a text of 16 bytes
         return "comm"
+    if name in stacks.EXPRESSIONS:
+        return f"${name}"
     return "str((uint64)0)" if raw_kind(table, name) == "string" else "(uint64)0"
 
 
@@ -178,17 +184,7 @@ class Sums:
         return self._second + (2 if over else 1)
 
     def _rows(self, summed: Summed, content: Mapping[str, Any], end_ns: int) -> pa.Table:
-        # The key is the CPU, then the header's; a text, which may hold commas, is the last.
-        count = len(summed.keys)
-        split = pc.split_pattern(pa.array(list(content), pa.string()), ",", max_splits=count)
-        if pc.any(pc.not_equal(pc.list_value_length(split), count + 1)).as_py():
-            raise ValueError(summed.table)
-        words = split.flatten()
-        columns: dict[str, pa.Array] = {}
-        for number, name in enumerate(summed.keys, start=1):
-            column = words.take(pa.array(range(number, len(words), count + 1), pa.int64()))
-            text = raw_kind(summed.table, name) == "string"
-            columns[name] = self._texts(column) if text else _integers(column)
+        columns = self._keys(summed, list(content))
         values = list(content.values())
         if len(summed.values) == 1:
             values = [value if isinstance(value, list) else [value] for value in values]
@@ -203,6 +199,31 @@ class Sums:
             column = pa.repeat(pa.scalar(value, pa.int64()), grouped.num_rows)
             grouped = grouped.add_column(number, name, column)
         return grouped
+
+    def _keys(self, summed: Summed, keys: list[str]) -> dict[str, pa.Array]:
+        # The CPU, then the header's; a text, which may hold commas, is the last.
+        names = summed.keys
+        traced = stacks.KERNEL in names
+        if traced:
+            names = (*names[: names.index(stacks.KERNEL)], "texts")
+        count = len(names)
+        split = pc.split_pattern(pa.array(keys, pa.string()), ",", max_splits=count)
+        if pc.any(pc.not_equal(pc.list_value_length(split), count + 1)).as_py():
+            raise ValueError(summed.table)
+        words = split.flatten()
+        columns: dict[str, pa.Array] = {}
+        for number, name in enumerate(names, start=1):
+            column = words.take(pa.array(range(number, len(words), count + 1), pa.int64()))
+            text = name == "texts" or raw_kind(summed.table, name) == "string"
+            columns[name] = self._texts(column) if text else _integers(column)
+        if traced:
+            texts = [stacks.split(text) for text in columns.pop("texts").to_pylist()]
+            for name, parted in zip(
+                summed.keys[count - 1 :], zip(*texts, strict=True), strict=True
+            ):
+                columns[name] = pa.array(parted, pa.string()).dictionary_encode()
+            columns.update(stacks.named(columns))
+        return columns
 
     def _texts(self, column: pa.Array) -> pa.Array:
         encoded = column.dictionary_encode()

@@ -49,6 +49,10 @@ def capture(
     cgroup: Annotated[
         list[str] | None, typer.Option("--cgroup", help="Only this cgroup (v2).")
     ] = None,
+    function: Annotated[
+        str,
+        typer.Option("--function", metavar="FILE:NAME", help="Time the calls of one function too."),
+    ] = "",
     payload: Annotated[
         bool, typer.Option("--payload", help="Keep the first bytes of requests: may hold secrets.")
     ] = False,
@@ -76,7 +80,7 @@ def capture(
     from stackledger.capture.session import Options, check, record
     from stackledger.capture.summary import Narrator, summary
 
-    chosen = choose(profile, probe or ())
+    chosen = choose(profile, [*(probe or ()), *(["function_latency"] if function else [])])
     if not chosen.probes:
         raise UsageError("nothing to record", f"--profile {profile}", hint="--probe NAME adds one")
     options = Options(
@@ -87,6 +91,7 @@ def capture(
         duration_s=None if duration is None else seconds(duration),
         command=tuple(command or ()),
         filters=Filters(tuple(pid or ()), tuple(comm or ()), tuple(cgroup or ())),
+        function=function,
         payload=payload,
         attach_limit_s=seconds(attach_limit),
     )
@@ -118,13 +123,13 @@ def _constants(chosen: Chosen) -> tuple[dict[str, int], dict[str, str]]:
     Raises CannotTraceError where it is required.
     """
     from stackledger.capture.bpftrace import find
-    from stackledger.capture.trial import STACK_BYTES, register_padding
+    from stackledger.capture.registers import constants
 
     if LEDGER not in chosen.probes:
         return {}, {}
-    padding = register_padding(find())
-    if padding is not None:
-        return {"STACK": STACK_BYTES - padding}, {}
+    found = constants(find())
+    if found is not None:
+        return dict(found), {}
     why = "this kernel keeps a thread's registers where the ledger does not find them"
     if LEDGER in chosen.required:
         raise CannotTraceError(
