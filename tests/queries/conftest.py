@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     import duckdb
 
 CASES = Path(__file__).with_name("cases")
-_NOTHING = {"bool": "false", "string": "''", "binary": "NULL"}
+_NOTHING = {"bool": "false", "float64": "0::DOUBLE", "string": "''", "binary": "NULL"}
 _ELSE = {("request", "complete"): "true", ("call", "complete"): "true"}
+# Of these a column that is not given is NULL: so they are recorded.
+_SPARSE = {"cgroup_stat", "host_limit", "host_memory", "host_net", "process_stat", "socket"}
 
 Rows = "Iterable[Mapping[str, object]]"
 
@@ -54,7 +56,9 @@ def manifest() -> Manifest:
 def _insert(connection: duckdb.DuckDBPyConnection, table: str, rows: Any) -> None:
     columns = TABLES[table].columns
     values = [
-        f"coalesce(${number}, {_ELSE.get((table, c.name), _NOTHING.get(c.kind, '0'))})"
+        f"${number}"
+        if table in _SPARSE
+        else f"coalesce(${number}, {_ELSE.get((table, c.name), _NOTHING.get(c.kind, '0::BIGINT'))})"
         for number, c in enumerate(columns, 1)
     ]
     given = []
