@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import re
 import time
+from contextlib import closing
 
 import pytest
 
 from stackledger import catalog
 from stackledger.capture import openfiles, topology
 from stackledger.capture.clock import anchor
+from stackledger.capture.counters.namespaces import Namespaces
+from stackledger.capture.counters.process import Processes
 from stackledger.capture.counters.sampler import Sampler, subjects
 from stackledger.capture.decode import Decoder
 from stackledger.capture.derive import derive
 from stackledger.capture.layout import raw_kind
 from stackledger.capture.program import unfolded
 from stackledger.capture.writer import arrow_schema
-from stackledger.schema import TABLES, host
+from stackledger.schema import TABLES, host, net_sockets
 
 # Raw columns that capture/derive.py turns into others; all the rest keep their names.
 DERIVED = {
@@ -41,7 +44,8 @@ DERIVED = {
 # The one column that some table lacks although it is derived: calls keep no payload.
 NOT_KEPT = {("call", "payload")}
 # Read from /proc and /sys.
-OF_THE_HOST = {"process", "open_file", *(table.name for table in host.TABLES)}
+OF_THE_HOST = {"process", "open_file"}
+OF_THE_HOST |= {one.name for one in (*host.TABLES, *net_sockets.TABLES)}
 
 EMITTED = [(stem, emitted) for stem, probe in catalog.probes().items() for emitted in probe.emits]
 SUMMED = [(stem, summed) for stem, probe in catalog.probes().items() for summed in probe.sums]
@@ -112,20 +116,22 @@ def _split(values: str) -> list[str]:
 
 def test_what_is_read_from_the_host_is_what_is_registered():
     now = anchor()
-    sampler = Sampler(now)
-    time.sleep(0.12)
-    tables = {
-        **sampler.tick(anchor(), 0),
-        "process": topology.processes(now, set()),
-        "open_file": openfiles.OpenFiles().look(now),
-    }
+    with closing(Sampler(now)) as sampler:
+        time.sleep(0.12)
+        tables = {
+            **sampler.tick(anchor(), 0),
+            "process": topology.processes(now, set()),
+            "open_file": openfiles.OpenFiles().look(now),
+        }
     # A kernel may be built without pressure; a host may have no cgroup but the root.
-    assert OF_THE_HOST - {"host_pressure", "cgroup_stat"} <= set(tables) <= OF_THE_HOST
+    assert OF_THE_HOST - {"host_pressure", "cgroup_stat", "socket"} <= set(tables) <= OF_THE_HOST
     for name, rows in tables.items():
         assert rows.schema.names == arrow_schema(name).names
 
 
-@pytest.mark.parametrize("subject", subjects(), ids=lambda subject: type(subject).__name__)
+@pytest.mark.parametrize(
+    "subject", subjects(Namespaces(), Processes()), ids=lambda subject: type(subject).__name__
+)
 def test_a_subject_names_no_column_that_is_not_registered(subject):
     """Arrow would leave it out without a word."""
     subject.rows(1)

@@ -6,6 +6,7 @@ import selectors
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 
 from stackledger import diagnostics
@@ -122,7 +123,16 @@ class Recording:
     def run(self, duration_s: float | None, command: subprocess.Popen[bytes] | None) -> None:
         """Record until the time is over, the command has ended, a signal comes, or all failed."""
         self._processes()
-        sampler = Sampler(self._begun)
+        with closing(Sampler(self._begun)) as sampler:
+            self._loop(sampler, duration_s, command)
+        self._processes()
+
+    def _loop(
+        self,
+        sampler: Sampler,
+        duration_s: float | None,
+        command: subprocess.Popen[bytes] | None,
+    ) -> None:
         self._report("recording")
         next_tick = self._started + _TICK_S
         next_anchor = self._started + _ANCHOR_EVERY_S
@@ -146,7 +156,6 @@ class Recording:
                 self._processes()
         self.manifest.ended_ns = anchor().realtime_ns
         self._tick(sampler)
-        self._processes()
 
     def _adapt(self, taken: int, elapsed_s: float) -> None:
         if taken:

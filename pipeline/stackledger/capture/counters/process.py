@@ -9,7 +9,7 @@ the process tell of its first thread alone.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -43,12 +43,17 @@ class _Known:
 
 
 class Processes:
-    """Rows of process_stat; `active` are the processes of the last ones."""
+    """Rows of process_stat; `active` are the processes of the last ones, `alive` all of them."""
 
     def __init__(self) -> None:
         self._known: dict[int, _Known] = {}
         self._before_ns = 0
         self.active: set[int] = set()
+
+    @property
+    def alive(self) -> Collection[int]:
+        """The processes that there were at the last call."""
+        return self._known.keys()
 
     def rows(self, now_ns: int) -> Tables:
         """Return a row for each process that did anything since its last one.

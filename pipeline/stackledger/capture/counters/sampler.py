@@ -18,6 +18,7 @@ from stackledger.capture.counters.net import Interfaces
 from stackledger.capture.counters.pressure import Pressure
 from stackledger.capture.counters.process import Processes
 from stackledger.capture.counters.protocol import Protocols
+from stackledger.capture.sockets import Sockets
 from stackledger.capture.writer import arrow_schema
 from stackledger.manifest import Anchor
 
@@ -32,7 +33,7 @@ class Subject(Protocol):
         """Return the rows, without their time."""
 
 
-def subjects() -> list[Subject]:
+def subjects(namespaces: Namespaces, processes: Processes) -> list[Subject]:
     """Return every subject, at its beginning."""
     return [
         Cpu(),
@@ -40,10 +41,10 @@ def subjects() -> list[Subject]:
         Pressure(),
         Disks(),
         Interfaces(),
-        Protocols(Namespaces()),
+        Protocols(namespaces),
         Limits(),
         Cgroups(),
-        Processes(),
+        processes,
     ]
 
 
@@ -51,10 +52,14 @@ class Sampler:
     """All subjects; made when the recording begins, for then is when they begin to count."""
 
     def __init__(self, clock: Anchor) -> None:
-        self._subjects = subjects()
+        namespaces = Namespaces()
+        self._processes = Processes()
+        self._sockets = Sockets(namespaces)
+        self._subjects = subjects(namespaces, self._processes)
         self._failed: set[str] = set()
         self._before_ns = clock.boottime_ns
         self._ask(clock.boottime_ns)
+        self._list_sockets(clock.boottime_ns, 0)
 
     def tick(self, clock: Anchor, offset_ns: int) -> dict[str, pa.Table]:
         """Return the rows since the last tick by table; none within a tenth of a second of it."""
@@ -70,7 +75,17 @@ class Sampler:
                     row["start_ts_ns"] += offset_ns
             if rows:
                 found[table] = pa.Table.from_pylist(rows, schema=arrow_schema(table))
-        return found
+        listed = self._list_sockets(now_ns, offset_ns)
+        return found if listed is None else {**found, "socket": listed}
+
+    def close(self) -> None:
+        """Close what is open to the kernel."""
+        self._sockets.close()
+
+    def _list_sockets(self, now_ns: int, offset_ns: int) -> pa.Table | None:
+        return self._sockets.sample(
+            now_ns, offset_ns, self._processes.alive, self._processes.active
+        )
 
     def _ask(self, now_ns: int) -> Tables:
         found: Tables = {}
