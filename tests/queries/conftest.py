@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 CASES = Path(__file__).with_name("cases")
 _NOTHING = {"bool": "'false'", "string": "''", "binary": "NULL"}
 _ELSE = {("request", "complete"): "'true'", ("call", "complete"): "'true'"}
+# Of these a column that is not given is NULL: so they are recorded.
+_SPARSE = {"cgroup_stat", "host_limit", "host_memory", "host_net", "process_stat", "socket"}
 _TYPES = {
     "int64": "BIGINT",
     "int32": "INTEGER",
@@ -65,6 +67,8 @@ def manifest() -> Manifest:
 
 def _else(table: str, column: Column) -> str:
     """Return what a column is where it is not given, as an SQL text."""
+    if table in _SPARSE:
+        return "'NULL'"
     return _ELSE.get((table, column.name), _NOTHING.get(column.kind, "'0'"))
 
 
