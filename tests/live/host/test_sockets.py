@@ -53,6 +53,8 @@ def _ss(namespace: str) -> dict[tuple[int, int], dict[str, object]]:
     found = {}
     for line in done.stdout.splitlines():
         state, recv_q, send_q, local, remote = line.split()[:5]
+        if state == "TIME-WAIT":  # nobody's any more, and not listed by us
+            continue
         remote_port = remote.rpartition(":")[2]
         key = int(local.rpartition(":")[2]), int(remote_port) if remote_port != "*" else 0
         told: dict[str, object] = {"state": state, "recv_q": int(recv_q), "send_q": int(send_q)}
