@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from stackledger import catalog
+from stackledger.analysis import needs
 from stackledger.schema import TABLES
 
 LEDGER_PARTS = ("cpu", "runq", "disk", "lock", "sleep", "queue", "net", "downstream", "other")
@@ -96,13 +97,14 @@ def test_without_a_terminal_rows_are_csv(ask):
 
 
 @pytest.mark.parametrize("name", sorted(catalog.queries()))
-def test_every_named_query_answers_as_its_header_says(name, ask):
+def test_every_named_query_answers_as_its_header_says(name, ask, replayed):
     outcome = ask("query", name, "--format", "jsonl")
     assert (outcome.code, outcome.stderr) == (0, "")
-    rows = rows_of("jsonl", outcome.stdout)
-    assert rows
+    # The recording is of the stack alone: it does not hold the tables of every signal.
+    reads = needs.relations(catalog.queries()[name].text(), TABLES) & set(TABLES)
+    assert outcome.stdout or not all((replayed.folder / table).is_dir() for table in reads)
     limited = ask("query", name, "--format", "jsonl", "--limit", "1")
-    assert limited.stdout == outcome.stdout.partition("\n")[0] + "\n"
+    assert limited.stdout.splitlines(keepends=True) == outcome.stdout.splitlines(keepends=True)[:1]
     table = ask("query", name, "--format", "table", "--limit", "3")
     assert too_long(table.stdout) == []
 

@@ -44,10 +44,8 @@ DERIVED = {
 # The one column that some table lacks although it is derived: calls keep no payload.
 NOT_KEPT = {("call", "payload")}
 # Read from /proc and /sys.
-OF_THE_HOST = {
-    *("process", "open_file"),
-    *(one.name for one in (*host.TABLES, *net_sockets.TABLES)),
-}
+OF_THE_HOST = {"process", "open_file"}
+OF_THE_HOST |= {one.name for one in (*host.TABLES, *net_sockets.TABLES)}
 
 EMITTED = [(stem, emitted) for stem, probe in catalog.probes().items() for emitted in probe.emits]
 SUMMED = [(stem, summed) for stem, probe in catalog.probes().items() for summed in probe.sums]

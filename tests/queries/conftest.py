@@ -68,7 +68,7 @@ def manifest() -> Manifest:
 def _else(table: str, column: Column) -> str:
     """Return what a column is where it is not given, as an SQL text."""
     if table in _SPARSE:
-        return "NULL"
+        return "'NULL'"
     return _ELSE.get((table, column.name), _NOTHING.get(column.kind, "'0'"))
 
 

@@ -18,7 +18,7 @@ import pyarrow as pa
 _WRITE_EVERY = 2
 # Seconds (calls) and rows after which a part is finished.
 _LONGEST = 60
-_MOST_ROWS = 16 << 10
+_MOST_ROWS = 4 << 10
 
 Submit = Callable[[list[pa.Table], Path, bool], "Future[int]"]
 

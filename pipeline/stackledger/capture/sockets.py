@@ -66,16 +66,17 @@ class Owners:
     def learn(self, wanted: set[int], alive: Collection[int], active: Collection[int]) -> None:
         """Look for the sockets of which no living process is known."""
         self._pids = {i: pid for i, pid in self._pids.items() if i in wanted and pid in alive}
-        self._nobody &= wanted
-        missing = wanted - self._pids.keys() - self._nobody
+        missing = wanted - self._pids.keys()
         # Who opens a socket has run; now and then look at those too who inherited one.
         everywhere = self._calls % _EVERYWHERE_EVERY == 0
         self._calls += 1
+        if not everywhere:
+            missing -= self._nobody
         for pid in alive if everywhere else active:
             if missing:
                 missing -= self._of(pid, missing)
         if everywhere:
-            self._nobody |= missing
+            self._nobody = missing
 
     def of(self, inode: int) -> int | None:
         """Return a process that has the socket open, None where none is known."""

@@ -71,7 +71,10 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], out: TextIO | N
         if left_out:
             note(f"left out, 0 or empty in every row: {', '.join(left_out)}")
     widths = _widths(heads, cells, kept)
-    if _wide(widths) > console.width and rows:
+    if _wide(widths) > console.width:
+        if not rows:
+            for wrapped in _wrapped(heads, "  ", console.width):
+                _line(console, wrapped, "bold")
         _blocks(console, heads, cells, kept, numeric)
         return
     for style, line in (("bold", heads), *(("", line) for line in cells)):

@@ -9,19 +9,7 @@ from the writer on. Every other `_ns` is a duration.
 
 from __future__ import annotations
 
-from stackledger.schema import (
-    app,
-    block,
-    fs,
-    host,
-    ledger,
-    net,
-    net_sockets,
-    proc,
-    process,
-    sched,
-    syscall,
-)
+from stackledger.schema import app, block, fs, host, ledger, net, net_sockets, proc, process, sched, syscall
 from stackledger.schema.model import Column, Table
 
 SCHEMA_VERSION = 1

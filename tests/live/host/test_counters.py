@@ -155,7 +155,7 @@ def test_every_second_has_its_rows(recorded):
     )
     assert seconds["together"] == pytest.approx(seconds["dur_ns"], rel=0.02, abs=150e6)
     assert seconds["n"] >= seconds["dur_ns"] / 1e9 * 0.8
-    for query in ("host", "vmstat", "mpstat", "limits", "netstat", "ss", "sockbuf", "pidstat"):
+    for query in ("host", "vmstat", "mpstat", "limits", "netstat", "ss", "buffers", "pidstat"):
         assert run(recorded.sql, query).rows, query
 
 

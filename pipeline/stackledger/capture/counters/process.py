@@ -1,9 +1,10 @@
 """What each process did, from /proc/PID: cheap for those that did nothing.
 
 A process with one thread that has not run did nothing at all, and one read of
-its schedstat tells. Of the others the rest is read: stat, io, status, the number
-of descriptors, and schedstat and status of each thread, for these two files of
-the process tell of its first thread alone.
+its schedstat tells. Of the others the rest is read: stat and io; where these say
+that something was done also status, the number of descriptors, and schedstat and
+status of each thread, for these two files of the process tell of its first thread
+alone.
 """
 
 from __future__ import annotations
@@ -86,6 +87,8 @@ class Processes:
         if known is not None and known.start_ticks != told.start_ticks:
             known = None  # another process with the same number
         counts = {**told.counts, **io_counts(base)}
+        if known is not None and _at_rest(pid, known, told, raw, counts):
+            return None, known
         threads = dict(_threads(pid, told, raw, known))
         # Without schedstat's figures (all 0), or with more threads, it tells nothing.
         tells = len(threads) == 1 and "cpu_ns" in threads.get(pid, _NOBODY).counts
@@ -129,6 +132,21 @@ def difference(then: _Known, now: _Known) -> Row | None:
 def _idle(pid: int, known: _Known) -> bool:
     """Return whether a process of one thread has not run since: it is the same one then too."""
     return bool(known.raw) and record(f"/proc/{pid}/schedstat") == known.raw
+
+
+def _at_rest(pid: int, known: _Known, told: Stat, raw: bytes, counts: Counts) -> bool:
+    """Return whether nothing that its threads have in common moved: they are not looked at.
+
+    A thread that ran for less than a tick of the clock, and neither read nor wrote, is
+    counted later, in a row with a longer interval.
+    """
+    first = known.threads.get(pid)
+    return (
+        told.threads == len(known.threads) > 1
+        and first is not None
+        and first.raw == raw
+        and known.counts == counts
+    )
 
 
 def _threads(

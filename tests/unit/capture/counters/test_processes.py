@@ -130,3 +130,41 @@ def test_a_new_process_counts_from_its_start_and_an_idle_one_has_no_row() -> Non
     assert row["cpu_ns"] <= row["interval_ns"] + 20_000_000
     assert now_ns - row["start_ts_ns"] == row["interval_ns"]
     assert child.pid not in {row["pid"] for row in later}
+
+
+def test_threads_at_rest_are_not_looked_at_and_lose_nothing() -> None:
+    script = """
+import sys, threading, time
+go = threading.Event()
+def work():
+    go.wait()
+    end = time.thread_time() + 0.05
+    while time.thread_time() < end: pass
+    time.sleep(60)
+for _ in range(5): threading.Thread(target=work, daemon=True).start()
+print(flush=True)
+sys.stdin.readline()
+go.set()
+time.sleep(60)
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        child.stdout.readline()
+        try:
+            time.sleep(0.3)
+            subject = Processes()
+            subject.rows(1)
+            idle = subject.rows(2)["process_stat"]
+            child.stdin.write(b"\n")
+            child.stdin.flush()
+            time.sleep(1)
+            row = _own(subject.rows(1_000_000_001)["process_stat"], child.pid)
+        finally:
+            child.kill()
+    assert child.pid not in {one["pid"] for one in idle}
+    assert row["interval_ns"] == 1_000_000_000
+    assert row["threads"] == 6
+    assert row["cpu_ns"] == pytest.approx(250_000_000, rel=0.2, abs=20_000_000)
