@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 from stackledger.store import view_texts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     import duckdb
+
+    from stackledger.schema import Table
 
 _VIEW = re.compile(r"^CREATE OR REPLACE VIEW (\w+) AS\n(.*?);$", re.MULTILINE | re.DOTALL)
 _MACRO = re.compile(r"^CREATE OR REPLACE MACRO \w+\([^)]*\) AS\n.*?;$", re.MULTILINE | re.DOTALL)
@@ -52,6 +54,11 @@ def relations(statement: str, known: Iterable[str]) -> set[str]:
             if name in views():
                 pending |= _named(connection, views()[name], every) - found
     return found
+
+
+def tables(statement: str, known: Mapping[str, Table]) -> list[Table]:
+    """Return the recorded tables that a statement reads, itself or through views."""
+    return [known[name] for name in relations(statement, known) if name in known]
 
 
 def define(connection: duckdb.DuckDBPyConnection, names: set[str]) -> None:

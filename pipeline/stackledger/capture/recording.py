@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import selectors
 import subprocess
 import time
@@ -18,7 +19,7 @@ from stackledger.capture.openfiles import TABLE as OPEN_FILE
 from stackledger.capture.openfiles import OpenFiles, wanted
 from stackledger.capture.stream import Stream
 from stackledger.capture.writer import PartWriter
-from stackledger.errors import CannotTraceError
+from stackledger.errors import CannotTraceError, UsageError
 from stackledger.manifest import Manifest
 
 _TICK_S = 1.0
@@ -28,6 +29,7 @@ _ANCHOR_EVERY_S = 10.0
 _PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.1
 _QUARTER_BYTES = 256 << 10
 _STOP_LIMIT_S = 120.0
+_PROGRAM_FILE = re.compile(r"/proc/self/fd/\d+")
 _ASK_AGAIN_S = 0.5
 # bpftrace 0.17 reads one buffer per CPU in turn: the last row of one is not the last of all.
 _QUIET_S = 0.15
@@ -92,6 +94,9 @@ class Recording:
             for stream in [one for one in self._streams if not one.attached]:
                 if not stream.open:
                     stream.drain()
+                    if stream.own:
+                        self._own_ended(stream)
+                        continue
                     self._leave_out(stream, "could not be attached", stream.tracer.complaint(), "")
                 elif time.monotonic() >= deadline:
                     overloaded = "the host may be overloaded: try again, or "
@@ -112,6 +117,18 @@ class Recording:
         stream.tracer.kill()
         stream.run.state, stream.run.error = "unavailable", f"{what}: {why}"
         diagnostics.warning(f"not recorded: {stream.run.name} {stream.run.error}")
+
+    def _own_ended(self, stream: Stream) -> None:
+        """Take a script that ended before it was seen attached: by exit(), or refused.
+
+        Raises UsageError after bpftrace's own words where it was refused.
+        """
+        if stream.tracer.wait(5.0) == 0:
+            stream.attached = True
+            return
+        for line in stream.tracer.message():
+            diagnostics.note(_PROGRAM_FILE.sub(stream.run.name, line))
+        raise UsageError("bpftrace refuses the script", stream.run.name)
 
     def begin(self) -> None:
         """Note that the recording starts now."""
@@ -156,7 +173,11 @@ class Recording:
     def _notice_ends(self) -> None:
         """Note, and say at once, that a probe's bpftrace has ended by itself."""
         for stream in self._streams:
-            if not stream.open and not stream.run.error:
+            if not stream.open and stream.run.state == "recording" and not stream.run.error:
+                if stream.own and stream.tracer.wait(5.0) == 0:
+                    stream.run.state = "complete"
+                    diagnostics.note(f"{stream.run.name} ended by itself")
+                    continue
                 stream.fail(stream.tracer.complaint())
                 others = (
                     "the others go on" if any(one.open for one in self._streams) else "the last"
@@ -179,6 +200,9 @@ class Recording:
             elif stream.run.state == "recording":
                 stream.run.state = "complete"
         self.manifest.losses = [loss for stream in self._streams for loss in stream.losses()]
+        self.manifest.own_tables = [
+            table for stream in self._streams for table in stream.own_tables()
+        ]
         self._report("finishing")
         return True
 

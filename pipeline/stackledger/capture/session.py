@@ -62,6 +62,7 @@ class Options:
     # Those without which there is no capture, None for all; any other that the host
     # cannot run is noted as unavailable, and the rest is recorded.
     required: frozenset[str] | None = None
+    scripts: tuple[tuple[catalog.Probe, str], ...] = ()  # a user's own, of script.py
     unavailable: Mapping[str, str] = field(default_factory=dict)  # known before: name to why
     duration_s: float | None = None
     command: tuple[str, ...] = ()
@@ -112,6 +113,11 @@ def record(
         )
         for probe in probes
     ]
+    wrapped = [control.wrap(program) for program in programs]
+    for probe, script in options.scripts:
+        probes.append(probe)
+        programs.append(script)
+        wrapped.append(control.wrap_own(script))
     settings = [
         tracing.environment(
             bpftrace,
@@ -125,11 +131,13 @@ def record(
     streams: list[Stream] = []
     try:
         with Interrupts() as interrupts, ExitStack() as opened:
-            for probe, program, setting in zip(probes, programs, settings, strict=True):
+            for probe, program, whole, setting in zip(
+                probes, programs, wrapped, settings, strict=True
+            ):
                 tracer = tracing.Tracer(
                     bpftrace,
                     probe.path.name,
-                    control.wrap(program),
+                    whole,
                     setting,
                     quiet=bool(probe.sums),
                 )
@@ -140,6 +148,7 @@ def record(
                     raw = options.raw_folder / f"{probe.name}.jsonl"
                     stream.copy = opened.enter_context(raw.open("wb"))
                 streams.append(stream)
+            manifest.own_tables = [own for stream in streams for own in stream.own_tables()]
             manifest.probes = [*(stream.run for stream in streams), *unavailable]
             recording = Recording(streams, writer, manifest, control, interrupts, on_progress)
             if not recording.attach(options.attach_limit_s):
