@@ -118,8 +118,14 @@ def _facts(connection: duckdb.DuckDBPyConnection, capture: Capture) -> None:
 def _syscall_names(connection: duckdb.DuckDBPyConnection, capture: Capture) -> None:
     """Define the names of the system calls of the capture's architecture, where it has any."""
     connection.execute("CREATE TABLE syscall_name (syscall INTEGER, name VARCHAR)")
-    arch = _ARCHITECTURES.get(capture.manifest.machine.arch)
-    if arch and capture.files("syscall_count"):
+    if capture.files("syscall_count"):
+        name_syscalls(connection, capture.manifest.machine.arch)
+
+
+def name_syscalls(connection: duckdb.DuckDBPyConnection, machine: str) -> None:
+    """Fill in the names of the system calls of an architecture, as uname calls it."""
+    arch = _ARCHITECTURES.get(machine)
+    if arch:
         from system_calls import syscalls
 
         names = syscalls().load_arch_table(arch)

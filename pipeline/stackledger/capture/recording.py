@@ -8,6 +8,9 @@ import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
+
+import pyarrow as pa
 
 from stackledger import diagnostics
 from stackledger.capture import topology
@@ -18,7 +21,6 @@ from stackledger.capture.interrupts import Interrupts
 from stackledger.capture.openfiles import TABLE as OPEN_FILE
 from stackledger.capture.openfiles import OpenFiles, wanted
 from stackledger.capture.stream import Stream
-from stackledger.capture.writer import PartWriter
 from stackledger.errors import CannotTraceError, UsageError
 from stackledger.manifest import Manifest
 
@@ -47,13 +49,30 @@ class Progress:
     bytes: int
 
 
+class Sink(Protocol):
+    """Where rows go: to the parts of a capture, or to who looks at them live."""
+
+    def add(self, table: str, rows: pa.Table) -> None:
+        """Take rows in the registry's columns."""
+
+    def grow(self, table: str, rows: pa.Table) -> None:
+        """Take a second's rows of the host's counters."""
+
+    def flush(self) -> None:
+        """A second is over: what came in it is all there."""
+
+    @property
+    def bytes(self) -> int:
+        """What was written so far."""
+
+
 class Recording:
     """A capture under way, from the first attaching probe to the last row."""
 
     def __init__(
         self,
         streams: list[Stream],
-        writer: PartWriter,
+        writer: Sink,
         manifest: Manifest,
         control: Control,
         interrupts: Interrupts,
@@ -144,7 +163,7 @@ class Recording:
         next_tick = self._started + _TICK_S
         next_anchor = self._started + _ANCHOR_EVERY_S
         deadline = None if duration_s is None else self._started + duration_s
-        while not self._interrupts.count and any(stream.open for stream in self._streams):
+        while not self._interrupts.count and self._goes_on():
             now = time.monotonic()
             if deadline is not None and now >= deadline:
                 break
@@ -164,6 +183,10 @@ class Recording:
         self.manifest.ended_ns = anchor().realtime_ns
         self._tick(sampler)
         self._processes()
+
+    def _goes_on(self) -> bool:
+        # Without a probe the host's counters alone are looked at.
+        return not self._streams or any(stream.open for stream in self._streams)
 
     def _adapt(self, taken: int, elapsed_s: float) -> None:
         if taken:

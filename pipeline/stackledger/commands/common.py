@@ -122,6 +122,14 @@ def chosen_part(
     )
 
 
+def pair(word: str) -> tuple[str, str]:
+    """Return name and value of a --param; raises UsageError."""
+    key, equals, value = word.partition("=")
+    if not equals or not key:
+        raise UsageError("a parameter is written name=value", word)
+    return key, value
+
+
 @contextmanager
 def open_capture(
     word: str,
