@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from stackledger.schema import Table
 
 _NO_FILES = Path("/nonexistent")
+_KEPT_ROWS = 200_000
 
 
 def live_queries() -> list[Query]:
@@ -103,8 +104,12 @@ class LastSecond:
         finally:
             for name in held:
                 self._connection.unregister(name)
-            # What explains other rows is needed again.
-            self._rows = {name: [rows] for name, rows in held.items() if self.tables[name].whole}
+            # What explains other rows is needed again: the latest of it.
+            self._rows = {
+                name: [rows.slice(max(0, rows.num_rows - _KEPT_ROWS))]
+                for name, rows in held.items()
+                if self.tables[name].whole
+            }
 
 
 def _summed_span(tables: Mapping[str, Table], held: Mapping[str, Any]) -> tuple[int, int] | None:
