@@ -25,6 +25,7 @@ from stackledger.resources import folder
 _PROBE_KEYS = ("Emits", "Sums", "Strings", "Needs", "Grade", "Overhead", "Caveats")
 _QUERY_KEYS = ("Answers", "Params", "Returns", "Cost")
 _GRADES = ("exact", "approximate")
+OWN = "own"  # the grade of a user's script: nobody has measured it
 
 _KEY = re.compile(r"([A-Z][A-Za-z-]*):(?:\s+(.*))?$")
 _TITLE = re.compile(r"([a-z][a-z0-9_]*)\s{2,}(\S.*)$")
@@ -36,10 +37,15 @@ _HOOK = re.compile(r"(?:([a-z]+(?::[a-z0-9_]+)*):)?([a-z0-9_]+)$")
 
 @dataclass(frozen=True, slots=True)
 class Emitted:
-    """A table as the probe prints it: its raw columns, in order."""
+    """A table as the probe prints it: its raw columns, in order.
+
+    `kinds` are those of a script's own table: int, bool or string, empty where its
+    first row decides. Of a registered table they are in the registry.
+    """
 
     table: str
     columns: tuple[str, ...]
+    kinds: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

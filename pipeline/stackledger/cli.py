@@ -32,6 +32,7 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
     ("demo", "stackledger.commands.demo", "The whole job on a shipped recording, or live."),
     ("doctor", "stackledger.commands.doctor", "What this host can trace, why not, and the remedy."),
     ("capture", "stackledger.commands.capture", "Record a live stack; needs root."),
+    ("live", "stackledger.commands.live", "Print what happens now; stores nothing."),
     ("captures", "stackledger.commands.captures", "What the store holds."),
     ("show", "stackledger.commands.show", "One capture: tables, losses, layers; its schema."),
     ("attribute", "stackledger.commands.attribute", "Which layer and resource took the time."),

@@ -93,18 +93,33 @@ class ProbeRun(msgspec.Struct, kw_only=True):
     undecodable: list[str] = []  # a few samples
 
 
+class OwnColumn(msgspec.Struct, kw_only=True):
+    """A column of a script's own table; `kind` is empty where no row has decided it."""
+
+    name: str
+    kind: str
+    unit: str = ""
+
+
+class OwnTable(msgspec.Struct, kw_only=True):
+    """A table that a user's script printed."""
+
+    name: str
+    columns: list[OwnColumn]
+
+
 class Loss(msgspec.Struct, kw_only=True):
     """One table's ledger of losses, in rows.
 
     `produced` is the kernel side's own count, None where the probe did not live
     to tell. lost = produced - received - undecodable where that is known, else
-    what bpftrace reported.
+    what bpftrace reported, None where it reported nothing: that is no proof.
     """
 
     table: str
     produced: int | None
     received: int
-    lost: int
+    lost: int | None
     undecodable: int
 
 
@@ -139,6 +154,7 @@ class Manifest(msgspec.Struct, kw_only=True):
     clock: list[Anchor] = []
     topology: Topology
     probes: list[ProbeRun]
+    own_tables: list[OwnTable] = []
     losses: list[Loss] = []
     command: Command | None = None
 

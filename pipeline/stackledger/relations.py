@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stackledger.schema import TABLES
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import duckdb
 
+    from stackledger.schema import Table
     from stackledger.store import Capture
 
 # As uname calls them, and as the table of system calls does.
@@ -41,14 +40,14 @@ def define(
     """Define every table of the registry, and what the manifest and the layer rules say."""
     _facts(connection, capture)
     _syscall_names(connection, capture)
-    for table in TABLES.values():
-        _table(connection, table.name, capture.files(table.name))
+    for table in capture.tables.values():
+        _table(connection, table, capture.files(table.name))
     _layer_rules(connection, rules)
 
 
-def _table(connection: duckdb.DuckDBPyConnection, name: str, files: list[str]) -> None:
-    """Define one table of the registry: a view of its parts, or empty."""
-    columns = TABLES[name].columns
+def _table(connection: duckdb.DuckDBPyConnection, table: Table, files: list[str]) -> None:
+    """Define one table: a view of its parts, or empty."""
+    name, columns = table.name, table.columns
     if files:
         # A view cannot take parameters, a variable can: no path is pasted into SQL.
         connection.execute(f"SET VARIABLE files_{name} = $files", {"files": files})
@@ -119,8 +118,14 @@ def _facts(connection: duckdb.DuckDBPyConnection, capture: Capture) -> None:
 def _syscall_names(connection: duckdb.DuckDBPyConnection, capture: Capture) -> None:
     """Define the names of the system calls of the capture's architecture, where it has any."""
     connection.execute("CREATE TABLE syscall_name (syscall INTEGER, name VARCHAR)")
-    arch = _ARCHITECTURES.get(capture.manifest.machine.arch)
-    if arch and capture.files("syscall_count"):
+    if capture.files("syscall_count"):
+        name_syscalls(connection, capture.manifest.machine.arch)
+
+
+def name_syscalls(connection: duckdb.DuckDBPyConnection, machine: str) -> None:
+    """Fill in the names of the system calls of an architecture, as uname calls it."""
+    arch = _ARCHITECTURES.get(machine)
+    if arch:
         from system_calls import syscalls
 
         names = syscalls().load_arch_table(arch)
@@ -132,7 +137,7 @@ def _syscall_names(connection: duckdb.DuckDBPyConnection, capture: Capture) -> N
 
 def _last_ts_ns(capture: Capture) -> int:
     """Return the time of the last part of a capture that was cut off."""
-    parts = [Path(file) for table in TABLES for file in capture.files(table)]
+    parts = [Path(file) for table in capture.tables for file in capture.files(table)]
     return max((part.stat().st_mtime_ns for part in parts), default=capture.manifest.started_ns)
 
 

@@ -17,16 +17,20 @@ from stackledger import relations, sqlerrors
 from stackledger.diagnostics import warning
 from stackledger.errors import NoSuchCaptureError, StackledgerError, UsageError, nearest
 from stackledger.layers import rules as layer_rules
-from stackledger.manifest import Manifest
+from stackledger.manifest import Manifest, OwnTable
 from stackledger.resources import folder as resource_folder
-from stackledger.schema import TABLES
+from stackledger.schema import FACTS, TABLES, Column, Table
 from stackledger.wakeup import interruptible
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import duckdb
 
 STORE_VARIABLE = "STACKLEDGER_STORE"
 _IN_A_DAY = f"host=*/capture=*/{manifests.FILE_NAME}"
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+_KINDS = ("int64", "bool", "string")
 _COMMENT = re.compile(r"^COMMENT ON .*?';\n", re.MULTILINE | re.DOTALL)
 
 
@@ -40,6 +44,27 @@ class Capture:
     def files(self, table: str) -> list[str]:
         """Return the finished Parquet parts of a table, oldest first."""
         return sorted(str(part) for part in (self.folder / table).glob("part-*.parquet"))
+
+    @property
+    def tables(self) -> dict[str, Table]:
+        """Every table it can have: the registry's, and those of the user's scripts.
+
+        Raises StackledgerError where the manifest names what cannot be one.
+        """
+        return {**TABLES, **{one.name: self._own_table(one) for one in self.manifest.own_tables}}
+
+    def _own_table(self, told: OwnTable) -> Table:
+        names = [told.name, *(column.name for column in told.columns)]
+        # They become part of SQL.
+        if told.name in TABLES | dict.fromkeys(FACTS) or not all(map(_NAME.fullmatch, names)):
+            raise StackledgerError(
+                "broken capture.json", f"{self.folder}: a table called {told.name!r}"
+            )
+        columns = (
+            Column(one.name, one.kind if one.kind in _KINDS else "string", one.unit, "as printed")
+            for one in told.columns
+        )
+        return Table(told.name, "one row per row that a script printed", tuple(columns))
 
     @property
     def being_written(self) -> bool:
@@ -174,7 +199,7 @@ def broken_part(capture: Capture) -> str | None:
     import duckdb
 
     with duckdb.connect(":memory:") as connection:
-        for table in TABLES:
+        for table in capture.tables:
             for file in capture.files(table):
                 try:
                     connection.execute("SELECT hash(COLUMNS(*)) FROM read_parquet($1)", [file])
@@ -193,13 +218,13 @@ def view_texts(*, documented: bool = False) -> list[str]:
     return texts if documented else [_COMMENT.sub("", text) for text in texts]
 
 
-def document(connection: duckdb.DuckDBPyConnection) -> None:
+def document(connection: duckdb.DuckDBPyConnection, tables: Mapping[str, Table] = TABLES) -> None:
     """Give every table, view and column of a connection its comment."""
     for text in view_texts(documented=True):
         for comment in _COMMENT.findall(text):
             connection.execute(comment)
     views = connection.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()
-    for table in TABLES.values():
+    for table in tables.values():
         kind = "VIEW" if (table.name,) in views else "TABLE"
         connection.execute(f'COMMENT ON {kind} "{table.name}" IS {relations.literal(table.grain)}')
         for column in table.columns:

@@ -2,8 +2,8 @@
 --
 -- Answers:  How complete is each table?
 -- Params:   none
--- Returns:  one row per table: rows produced by the kernel's own count (NULL where
---           it is not known), received, lost, undecodable; lost_share of produced
+-- Returns:  one row per table: rows produced by the kernel's own count, received,
+--           lost, undecodable; lost_share of produced. NULL is what is not known
 -- Cost:     none
 SELECT
   "table",

@@ -115,7 +115,8 @@ SELECT
   dur_ns AS window_ns,
   cpus,
   coalesce((
-    SELECT sum(lost + undecodable) / nullif(sum(received + lost + undecodable), 0)
+    SELECT sum(coalesce(lost, 0) + undecodable)
+      / nullif(sum(received + coalesce(lost, 0) + undecodable), 0)
     FROM loss
   ), 0)::DOUBLE AS lost_share
 FROM capture, span;

@@ -247,3 +247,33 @@ def test_a_capture_without_traffic(empty, run, tmp_path):
     assert run("query", "ledger", "--store", str(empty), "--format", "json").stdout == "[]\n"
     assert run("query", "biosnoop", "--store", str(empty)).stdout.count("\n") > 1
     assert run("show", "--store", str(empty)).stdout.endswith("\nLayers\nnone\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "column"),
+    [
+        ('x" AS SELECT 1; --', "a"),
+        ("request", "a"),
+        ("capture", "a"),
+        ("mine", 'a" FROM loss; --'),
+        ("Mine", "a"),
+    ],
+)
+def test_a_scripts_table_with_a_name_that_is_none(copy, run, name, column):
+    store, folder = copy
+    change(folder, own_tables=[{"name": name, "columns": [{"name": column, "kind": "int64"}]}])
+    for words in (["query", "losses"], ["show"], ["sql", "FROM loss"]):
+        outcome = run(*words, "--store", str(store))
+        assert (outcome.code, outcome.stdout) == (1, "")
+        assert outcome.stderr.startswith("stackledger: error: broken capture.json: ")
+
+
+def test_a_scripts_table_without_rows(copy, run):
+    store, folder = copy
+    columns = [{"name": "a", "kind": ""}, {"name": "b_ns", "kind": "int64", "unit": "ns"}]
+    change(folder, own_tables=[{"name": "mine", "columns": columns}])
+    outcome = run("sql", "DESCRIBE mine", "--store", str(store))
+    assert [line.split(",")[:2] for line in outcome.stdout.splitlines()[1:]] == [
+        ["a", "VARCHAR"],
+        ["b_ns", "BIGINT"],
+    ]

@@ -11,6 +11,7 @@ from stackledger import resources, store
 from stackledger.analysis import describe
 from stackledger.analysis.queries import params, run
 from stackledger.catalog import queries
+from stackledger.schema import FACTS, TABLES
 
 VIEWS = sorted((resources.folder("queries") / "views").glob("*.sql"))
 _CREATED = re.compile(r"^CREATE OR REPLACE VIEW (\w+)", re.MULTILINE)
@@ -109,3 +110,13 @@ def test_a_columns_unit_is_in_its_name_and_in_its_comment(documented):
         assert column.endswith("_ns") == (unit == "ns"), f"{table}.{column}"
         if column.endswith("_bytes"):
             assert unit == "bytes", f"{table}.{column}"
+
+
+def test_what_is_made_of_the_manifest_is_known_by_name(capture):
+    made = {
+        name
+        for (name,) in capture()
+        .execute("SELECT table_name FROM duckdb_tables() WHERE database_name = 'memory'")
+        .fetchall()
+    }
+    assert made == {*TABLES, *FACTS}

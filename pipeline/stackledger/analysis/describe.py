@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from stackledger.schema import TABLES
+from stackledger.schema import TABLES, Table
 from stackledger.store import document
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import duckdb
 
     from stackledger.store import Capture
@@ -33,7 +35,7 @@ def facts(capture: Capture) -> list[tuple[str, Any]]:
     ]
 
 
-def tables(connection: duckdb.DuckDBPyConnection) -> Rows:
+def tables(connection: duckdb.DuckDBPyConnection, tables: Mapping[str, Table] = TABLES) -> Rows:
     """Return one row per recorded table: rows, and its losses."""
     found = []
     losses = {
@@ -42,16 +44,16 @@ def tables(connection: duckdb.DuckDBPyConnection) -> Rows:
             'SELECT "table", produced, lost, undecodable FROM loss'
         ).fetchall()
     }
-    for name in TABLES:
+    for name in tables:
         count = connection.execute(f'SELECT count(*) FROM "{name}"').fetchone()  # noqa: S608 - registry
         produced, lost, undecodable = losses.get(name, (None, None, None))
         found.append((name, count[0] if count else 0, produced, lost, undecodable))
     return ["table", "rows", "produced", "lost", "undecodable"], found
 
 
-def columns(connection: duckdb.DuckDBPyConnection) -> Rows:
+def columns(connection: duckdb.DuckDBPyConnection, tables: Mapping[str, Table] = TABLES) -> Rows:
     """Return one row per column of every table and view: type, unit and meaning."""
-    document(connection)
+    document(connection, tables)
     rows = connection.execute(
         """
         SELECT c.table_name, c.column_name, c.data_type, c.comment

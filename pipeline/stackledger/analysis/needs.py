@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 from stackledger.store import view_texts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     import duckdb
+
+    from stackledger.schema import Table
 
 _VIEW = re.compile(r"^CREATE OR REPLACE VIEW (\w+) AS\n(.*?);$", re.MULTILINE | re.DOTALL)
 _MACRO = re.compile(r"^CREATE OR REPLACE MACRO \w+\([^)]*\) AS\n.*?;$", re.MULTILINE | re.DOTALL)
@@ -38,20 +40,37 @@ def relations(statement: str, known: Iterable[str]) -> set[str]:
     `known` are the tables there are. What DuckDB cannot parse on its own (PIVOT, DDL)
     is looked through for words: rather a relation too many than one too few.
     """
-    import duckdb
+    return relations_of_each([statement], known)[0]
 
+
+def relations_of_each(statements: Iterable[str], known: Iterable[str]) -> list[set[str]]:
+    """Return `relations` of several statements in the time of one."""
     every = {*known, *views()}
-    if _ANY.search(_NO_CODE.sub(" ", statement)):
-        return every
+    statements = list(statements)
+    return [
+        every if _ANY.search(_NO_CODE.sub(" ", statement)) else _followed(direct & every, every)
+        for statement, direct in zip(statements, _named(statements), strict=True)
+    ]
+
+
+def _followed(pending: set[str], every: set[str]) -> set[str]:
     found: set[str] = set()
-    with duckdb.connect(":memory:") as connection:
-        pending = _named(connection, statement, every)
-        while pending:
-            name = pending.pop()
-            found.add(name)
-            if name in views():
-                pending |= _named(connection, views()[name], every) - found
+    while pending:
+        name = pending.pop()
+        found.add(name)
+        if name in views():
+            pending |= (_named_by_views()[name] & every) - found
     return found
+
+
+@cache
+def _named_by_views() -> dict[str, set[str]]:
+    return dict(zip(views(), _named(views().values()), strict=True))
+
+
+def tables(statement: str, known: Mapping[str, Table]) -> list[Table]:
+    """Return the recorded tables that a statement reads, itself or through views."""
+    return [known[name] for name in relations(statement, known) if name in known]
 
 
 def define(connection: duckdb.DuckDBPyConnection, names: set[str]) -> None:
@@ -67,15 +86,23 @@ def define(connection: duckdb.DuckDBPyConnection, names: set[str]) -> None:
             connection.execute(f'CREATE OR REPLACE VIEW "{name}" AS {select}')
 
 
-def _named(connection: duckdb.DuckDBPyConnection, statement: str, every: set[str]) -> set[str]:
-    row = connection.execute("SELECT json_serialize_sql($1)", [statement]).fetchone()
-    parsed = json.loads(row[0]) if row else {"error": True}
-    if parsed["error"]:
-        return every & set(_WORD.findall(_NO_CODE.sub(" ", statement).lower()))
-    named: set[str] = set()
-    own: set[str] = set()
-    _walk(parsed, named, own)
-    return (named - own) & every
+def _named(statements: Iterable[str]) -> list[set[str]]:
+    """Return for each statement the names that it reads from, or may."""
+    import duckdb
+
+    found = []
+    with duckdb.connect(":memory:") as connection:
+        for statement in statements:
+            row = connection.execute("SELECT json_serialize_sql($1)", [statement]).fetchone()
+            parsed = json.loads(row[0]) if row else {"error": True}
+            if parsed["error"]:
+                found.append(set(_WORD.findall(_NO_CODE.sub(" ", statement).lower())))
+                continue
+            named: set[str] = set()
+            own: set[str] = set()
+            _walk(parsed, named, own)
+            found.append(named - own)
+    return found
 
 
 def _walk(node: Any, named: set[str], own: set[str]) -> None:

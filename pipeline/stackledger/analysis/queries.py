@@ -61,16 +61,21 @@ def run(
     wrong type.
     """
     query = get(name)
+    return execute(connection, query.text(), checked(query, given))
+
+
+def checked(query: Query, given: Mapping[str, object] | None) -> dict[str, object]:
+    """Return the values of a query's parameters; raises UsageError for what it does not take."""
+    name = query.name
     known = {param.name: param for param in params(query)}
     for word in given or {}:
         if word not in known:
             hint = nearest(word, known) or f"it takes: {', '.join(known) or 'none'}"
             raise UsageError(f"{name} has no parameter", word, hint=hint)
-    values = {
+    return {
         param.name: _value(name, param, (given or {}).get(param.name, param.default))
         for param in known.values()
     }
-    return execute(connection, query.text(), values)
 
 
 def execute(

@@ -161,15 +161,25 @@ class Tracer:
 
     def complaint(self) -> str:
         """Return the sentence of standard error that says what went wrong."""
-        lines = [line.strip() for line in self.stderr.decode("utf-8", "replace").splitlines()]
-        lines = [line for line in lines if line and "RLIMIT_MEMLOCK" not in line]  # harmless
+        lines = [line.strip() for line in self.message()]
         errors = [line for line in lines if re.search("ERROR|FATAL|BUG|error:", line)]
         return (errors or lines or [self._end()])[0][:300]
 
-    def _end(self) -> str:
+    def message(self) -> list[str]:
+        """Return all that it said on standard error, but for what is harmless."""
+        lines = self.stderr.decode("utf-8", "replace").splitlines()
+        return [line for line in lines if line.strip() and "RLIMIT_MEMLOCK" not in line]
+
+    def wait(self, limit_s: float) -> int | None:
+        """Return its exit code, None if it has not ended within the time."""
         try:
-            code = self.process.wait(1)
+            return self.process.wait(limit_s)
         except subprocess.TimeoutExpired:
+            return None
+
+    def _end(self) -> str:
+        code = self.wait(1)
+        if code is None:
             return "bpftrace closed its output"
         if code < 0:
             return f"bpftrace was ended by {signal.Signals(-code).name}"

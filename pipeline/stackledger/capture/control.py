@@ -33,14 +33,16 @@ class Control:
         """Return the program with the two probes; `// @stopped` leaves a probe after the stop."""
         # The first on the first line, for a map has no type before it is assigned
         # and errors name lines; the second last, for probes attach in their order.
-        stop = (
-            f"{self._probe(_STOP)} {{ @stackledger_stopped = (uint64)1; "
-            f'print(("{STOPPED_ROW}", nsecs)); }}\n'
-        )
-        ready = f'\n{self._probe(_READY)} {{ print(("{ATTACHED_ROW}", nsecs)); }}\n'
         program = _SHEBANG.sub("", program)
         program = _STOPPED.sub(r"\1if (@stackledger_stopped != 0) { return; }", program)
-        return stop + program + ready
+        return self._stop() + program + self._ready()
+
+    def wrap_own(self, script: str) -> str:
+        """Return a user's script with the two probes behind it.
+
+        Nothing comes before it: declarations have to, and errors name lines.
+        """
+        return f"{_SHEBANG.sub(chr(10), script)}\n{self._stop()}{self._ready()}"
 
     def ask_ready(self) -> None:
         """Have every program that is wholly attached print a row."""
@@ -56,6 +58,15 @@ class Control:
         self._prctl(_GET_NAME, own, 0, 0, 0)
         self._prctl(_SET_NAME, f"{self._secret}{word}".encode(), 0, 0, 0)
         self._prctl(_SET_NAME, own, 0, 0, 0)
+
+    def _stop(self) -> str:
+        return (
+            f"{self._probe(_STOP)} {{ @stackledger_stopped = (uint64)1; "
+            f'print(("{STOPPED_ROW}", nsecs)); }}\n'
+        )
+
+    def _ready(self) -> str:
+        return f'\n{self._probe(_READY)} {{ print(("{ATTACHED_ROW}", nsecs)); }}\n'
 
     def _probe(self, word: str) -> str:
         return f'tracepoint:task:task_rename /args->newcomm == "{self._secret}{word}"/'

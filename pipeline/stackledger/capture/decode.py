@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from stackledger.capture.escapes import has_code, protectable
 from stackledger.capture.layout import TEXT, Layout, forms
-from stackledger.capture.lines import Message, Row, Value, read_line, typed
+from stackledger.capture.lines import Message, Row, Value, any_line, read_line, typed
 from stackledger.catalog import Emitted
 
 _CHUNK_BYTES = 8 << 20
@@ -46,11 +46,15 @@ class Decoded:
 class Decoder:
     """Decodes one bpftrace's standard output, fed in pieces of any size."""
 
-    def __init__(self, emits: Iterable[Emitted], *, maps: bool = False) -> None:
+    def __init__(self, emits: Iterable[Emitted], *, maps: bool = False, free: bool = False) -> None:
+        # A user's script: what is no row of its tables is a message.
+        self._free = free
         # A map is printed as one line: 32768 entries of 100 bytes and more.
         self._line_limit = _MAP_LIMIT_BYTES if maps else _LINE_LIMIT_BYTES
         self._layouts = {emitted.table: Layout(emitted) for emitted in emits}
-        self._forms = [form for layout in self._layouts.values() for form in forms(layout)]
+        self._forms = [
+            form for layout in self._layouts.values() if layout.decided for form in forms(layout)
+        ]
         self._rest = b""
         self._skipping = False  # inside a line that is too long to be one
         # Of bpftrace >= 0.24, whose output prints some counts in hexadecimal once a
@@ -168,6 +172,11 @@ class Decoder:
                 out.messages.append(said)
                 continue
             layout = self._layouts.get(said.table) if said else None
+            if self._free and layout is None and (free := any_line(line)):
+                out.messages.append(free)
+                continue
+            if said and layout and not layout.decided:
+                self._decide(layout, said)
             values = typed(said.values, layout.kinds) if said and layout else None
             if said is None or layout is None or values is None:
                 _undecodable(out, layout.name if layout else self._named(line), line)
@@ -176,6 +185,16 @@ class Decoder:
             found.setdefault(layout.name, []).append(values)
         for name, rows in found.items():
             parts.setdefault(name, []).append(self.table(name, rows))
+
+    @property
+    def kinds(self) -> dict[str, tuple[str, ...]]:
+        """The kinds of each table's columns, as far as they are decided."""
+        return {name: layout.kinds for name, layout in self._layouts.items()}
+
+    def _decide(self, layout: Layout, row: Row) -> None:
+        layout.decide(row.values)
+        if layout.decided:
+            self._forms += forms(layout)
 
     def _named(self, line: bytes) -> str:
         """Return the table that a broken line begins like."""

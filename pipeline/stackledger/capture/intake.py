@@ -15,9 +15,12 @@ from stackledger.capture.decode import Decoded, Decoder
 from stackledger.capture.derive import derive
 from stackledger.capture.leftovers import Left, rows_of
 from stackledger.capture.lines import Message, mended
+from stackledger.capture.prints import Prints
+from stackledger.capture.script import own_tables
 from stackledger.capture.sums import Sums
-from stackledger.catalog import Probe
-from stackledger.manifest import Loss, ProbeRun
+from stackledger.capture.writer import to_epoch
+from stackledger.catalog import OWN, Probe
+from stackledger.manifest import Loss, OwnTable, ProbeRun
 
 _DECODE_BYTES = 8 << 20
 _COMPLAINTS = 20
@@ -47,7 +50,10 @@ class Intake:
         self._stem = probe.path.stem
         self._stopped_ns = self._ended_ns = 0
         self._undecodable: dict[str, int] = {}
-        self._decoder = Decoder(probe.emits, maps=bool(probe.sums))
+        self.own = probe.grade == OWN
+        self._emits = probe.emits
+        self._decoder = Decoder(probe.emits, maps=bool(probe.sums), free=self.own)
+        self._prints = Prints(probe.name) if self.own else None
         self._sums = Sums(probe.sums)
         self._summed: list[tuple[str, int, pa.Table]] = []
         self._waiting: list[bytes] = []
@@ -90,11 +96,12 @@ class Intake:
         for table in self.tables:
             received, broken = self.received[table], self._undecodable.get(table, 0)
             produced = self._produced.get(table)
-            if produced is None and self.run.state == "complete":
+            if produced is None and self.run.state == "complete" and not self.own:
                 produced = 0 if received == 0 else None
             if len(self.tables) == 1:
                 broken += unknown
-            lost = self.run.lost_events if len(self.tables) == 1 else 0
+            # That bpftrace reported none is no proof.
+            lost = self.run.lost_events or None if len(self.tables) == 1 else None
             if produced is not None:
                 lost = max(0, produced - received - broken)
             accounts.append(
@@ -113,6 +120,10 @@ class Intake:
                 self.run.undecodable.append(sample.decode("utf-8", "replace"))
         for message in decoded.messages:
             self._hear(message)
+            if self._prints is not None:
+                self._prints.take(message, self.offset_ns)
+        if self._prints is not None:
+            yield from self._printed(self._prints)
         for table, events, raw in self._summed:
             self.received[table] += events
             self.run.rows += raw.num_rows
@@ -121,7 +132,22 @@ class Intake:
         for table, raw in decoded.tables.items():
             self.received[table] += raw.num_rows
             self.run.rows += raw.num_rows
-            yield table, derive(table, raw, self.offset_ns, payload=self.payload)
+            if self.own:  # its tables are kept as they were printed
+                yield table, to_epoch(raw, self.offset_ns)
+            else:
+                yield table, derive(table, raw, self.offset_ns, payload=self.payload)
+
+    def _printed(self, prints: Prints) -> Iterator[tuple[str, pa.Table]]:
+        for table, rows in prints.tables():
+            if table not in self.received:
+                self.tables.append(table)
+            self.received[table] = self.received.get(table, 0) + rows.num_rows
+            self.run.rows += rows.num_rows
+            yield table, rows
+
+    def own_tables(self) -> list[OwnTable]:
+        """Return the tables of a user's script, with the types that its rows had."""
+        return own_tables(self._emits, self._decoder.kinds) if self.own else []
 
     def _hear(self, message: Message) -> None:
         if message.kind == "attached":

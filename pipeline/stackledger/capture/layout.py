@@ -12,7 +12,7 @@ to hold either: `%r` of a buffer, never `%s` of a name.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -43,14 +43,33 @@ class Layout:
     def __init__(self, emitted: Emitted) -> None:
         self.name = emitted.table
         self.columns = emitted.columns
-        self.kinds = tuple(raw_kind(emitted.table, column) for column in emitted.columns)
-        self.schema = pa.schema(
-            (name, {"string": TEXT, "bool": pa.bool_()}.get(kind, pa.int64()))
-            for name, kind in zip(self.columns, self.kinds, strict=True)
+        self.kinds = emitted.kinds or tuple(
+            raw_kind(emitted.table, column) for column in emitted.columns
         )
+        self.schema = self._schema()
         # Columns that have held numbers of 2^63 and more: kernel pointers.
         self.wide: set[str] = set()
         self.quoted = False  # whether integers have had quotes too
+
+    @property
+    def decided(self) -> bool:
+        """Whether the kind of every column is known."""
+        return "" not in self.kinds
+
+    def decide(self, values: Sequence[object]) -> None:
+        """Take the kinds that are open from a row: bpftrace prints a value always alike."""
+        if len(values) == len(self.kinds):
+            self.kinds = tuple(
+                kind or ("int" if isinstance(value, int) else "string")
+                for kind, value in zip(self.kinds, values, strict=True)
+            )
+            self.schema = self._schema()
+
+    def _schema(self) -> pa.Schema:
+        return pa.schema(
+            (name, {"string": TEXT, "bool": pa.bool_()}.get(kind, pa.int64()))
+            for name, kind in zip(self.columns, self.kinds, strict=True)
+        )
 
 
 @dataclass(frozen=True, slots=True)

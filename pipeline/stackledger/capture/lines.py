@@ -109,6 +109,17 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+def any_line(line: bytes) -> Message | None:
+    """Return whatever a line says as a message: what a user's script prints is no row."""
+    try:
+        said = msgspec.json.decode(line.decode("utf-8", "replace"))
+    except msgspec.DecodeError:
+        return None
+    if not isinstance(said, dict) or not isinstance(said.get("type"), str):
+        return None
+    return Message(said["type"], mended(said.get("data", said)))
+
+
 def _with_valid_text(line: bytes) -> Any:
     """Decode a line whose only fault is a string that is not UTF-8."""
     try:

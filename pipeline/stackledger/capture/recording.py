@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import selectors
 import subprocess
 import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Protocol
+
+import pyarrow as pa
 
 from stackledger import diagnostics
 from stackledger.capture import topology
@@ -18,8 +22,7 @@ from stackledger.capture.interrupts import Interrupts
 from stackledger.capture.openfiles import TABLE as OPEN_FILE
 from stackledger.capture.openfiles import OpenFiles, wanted
 from stackledger.capture.stream import Stream
-from stackledger.capture.writer import PartWriter
-from stackledger.errors import CannotTraceError
+from stackledger.errors import CannotTraceError, UsageError
 from stackledger.manifest import Manifest
 
 _TICK_S = 1.0
@@ -29,6 +32,7 @@ _ANCHOR_EVERY_S = 10.0
 _PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.1
 _QUARTER_BYTES = 256 << 10
 _STOP_LIMIT_S = 120.0
+_PROGRAM_FILE = re.compile(r"/proc/self/fd/\d+")
 _ASK_AGAIN_S = 0.5
 # bpftrace 0.17 reads one buffer per CPU in turn: the last row of one is not the last of all.
 _QUIET_S = 0.15
@@ -46,13 +50,30 @@ class Progress:
     bytes: int
 
 
+class Sink(Protocol):
+    """Where rows go: to the parts of a capture, or to who looks at them live."""
+
+    def add(self, table: str, rows: pa.Table) -> None:
+        """Take rows in the registry's columns."""
+
+    def grow(self, table: str, rows: pa.Table) -> None:
+        """Take a second's rows of the host's counters."""
+
+    def flush(self) -> None:
+        """A second is over: what came in it is all there."""
+
+    @property
+    def bytes(self) -> int:
+        """What was written so far."""
+
+
 class Recording:
     """A capture under way, from the first attaching probe to the last row."""
 
     def __init__(
         self,
         streams: list[Stream],
-        writer: PartWriter,
+        writer: Sink,
         manifest: Manifest,
         control: Control,
         interrupts: Interrupts,
@@ -93,6 +114,9 @@ class Recording:
             for stream in [one for one in self._streams if not one.attached]:
                 if not stream.open:
                     stream.drain()
+                    if stream.own:
+                        self._own_ended(stream)
+                        continue
                     self._leave_out(stream, "could not be attached", stream.tracer.complaint(), "")
                 elif time.monotonic() >= deadline:
                     overloaded = "the host may be overloaded: try again, or "
@@ -113,6 +137,18 @@ class Recording:
         stream.tracer.kill()
         stream.run.state, stream.run.error = "unavailable", f"{what}: {why}"
         diagnostics.warning(f"not recorded: {stream.run.name} {stream.run.error}")
+
+    def _own_ended(self, stream: Stream) -> None:
+        """Take a script that ended before it was seen attached: by exit(), or refused.
+
+        Raises UsageError after bpftrace's own words where it was refused.
+        """
+        if stream.tracer.wait(5.0) == 0:
+            stream.attached = True
+            return
+        for line in stream.tracer.message():
+            diagnostics.note(_PROGRAM_FILE.sub(stream.run.name, line))
+        raise UsageError("bpftrace refuses the script", stream.run.name)
 
     def begin(self) -> None:
         """Note that the recording starts now."""
@@ -137,7 +173,7 @@ class Recording:
         next_tick = self._started + _TICK_S
         next_anchor = self._started + _ANCHOR_EVERY_S
         deadline = None if duration_s is None else self._started + duration_s
-        while not self._interrupts.count and any(stream.open for stream in self._streams):
+        while not self._interrupts.count and self._goes_on():
             now = time.monotonic()
             if deadline is not None and now >= deadline:
                 break
@@ -157,6 +193,10 @@ class Recording:
         self.manifest.ended_ns = anchor().realtime_ns
         self._tick(sampler)
 
+    def _goes_on(self) -> bool:
+        # Without a probe the host's counters alone are looked at.
+        return not self._streams or any(stream.open for stream in self._streams)
+
     def _adapt(self, taken: int, elapsed_s: float) -> None:
         if taken:
             pause = _QUARTER_BYTES * elapsed_s / taken
@@ -165,7 +205,11 @@ class Recording:
     def _notice_ends(self) -> None:
         """Note, and say at once, that a probe's bpftrace has ended by itself."""
         for stream in self._streams:
-            if not stream.open and not stream.run.error:
+            if not stream.open and stream.run.state == "recording" and not stream.run.error:
+                if stream.own and stream.tracer.wait(5.0) == 0:
+                    stream.run.state = "complete"
+                    diagnostics.note(f"{stream.run.name} ended by itself")
+                    continue
                 stream.fail(stream.tracer.complaint())
                 others = (
                     "the others go on" if any(one.open for one in self._streams) else "the last"
@@ -188,6 +232,9 @@ class Recording:
             elif stream.run.state == "recording":
                 stream.run.state = "complete"
         self.manifest.losses = [loss for stream in self._streams for loss in stream.losses()]
+        self.manifest.own_tables = [
+            table for stream in self._streams for table in stream.own_tables()
+        ]
         self._report("finishing")
         return True
 

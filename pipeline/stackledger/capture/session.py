@@ -43,10 +43,11 @@ from stackledger.capture.interrupts import Interrupts
 from stackledger.capture.manifest import safe_word, save
 from stackledger.capture.program import Filters, build, function
 from stackledger.capture.recording import Progress, Recording
+from stackledger.capture.starting import programs_of, start
 from stackledger.capture.stream import Stream
 from stackledger.capture.writer import PartWriter, unwritable
 from stackledger.errors import CannotTraceError, StackledgerError, UsageError
-from stackledger.manifest import Command, Manifest, ProbeRun
+from stackledger.manifest import Command, Manifest
 from stackledger.schema import SCHEMA_VERSION
 
 ABORTED = 130
@@ -62,6 +63,7 @@ class Options:
     # Those without which there is no capture, None for all; any other that the host
     # cannot run is noted as unavailable, and the rest is recorded.
     required: frozenset[str] | None = None
+    scripts: tuple[tuple[catalog.Probe, str], ...] = ()  # a user's own, of script.py
     unavailable: Mapping[str, str] = field(default_factory=dict)  # known before: name to why
     duration_s: float | None = None
     command: tuple[str, ...] = ()
@@ -97,49 +99,20 @@ def record(
     """Record one capture; see the module's docstring."""
     check(options)
     bpftrace = tracing.find(options.bpftrace)
-    manifest = _manifest(options, bpftrace)
-    probes, unavailable = _available(options, bpftrace)
-    ports = {one.port for one in manifest.topology.listeners if one.port}
+    manifest = new_manifest(options, bpftrace)
+    programs, unavailable = programs_of(options, bpftrace, manifest)
     control = Control()
-    programs = [
-        build(
-            probe.text(),
-            listen=ports,
-            filters=options.filters,
-            constants=options.constants,
-            sums=probe.sums,
-            function=function(options.function) if options.function else None,
-        )
-        for probe in probes
-    ]
-    settings = [
-        tracing.environment(
-            bpftrace,
-            map_keys=options.map_keys,
-            string_bytes=max(options.string_bytes, tracing.longest(bpftrace, probe.string_bytes)),
-        )
-        for probe in probes
-    ]
     folder = _make_folder(options.store, manifest)
     writer = PartWriter(folder)
     streams: list[Stream] = []
     try:
         with Interrupts() as interrupts, ExitStack() as opened:
-            for probe, program, setting in zip(probes, programs, settings, strict=True):
-                tracer = tracing.Tracer(
-                    bpftrace,
-                    probe.path.name,
-                    control.wrap(program),
-                    setting,
-                    quiet=bool(probe.sums),
-                )
-                stream = Stream(probe, program, tracer)
-                stream.payload = options.payload
-                stream.optional = not options.requires(probe)
-                if options.raw_folder is not None:
-                    raw = options.raw_folder / f"{probe.name}.jsonl"
+            start(programs, options, bpftrace, control, streams)
+            if options.raw_folder is not None:
+                for stream in streams:
+                    raw = options.raw_folder / f"{stream.run.name}.jsonl"
                     stream.copy = opened.enter_context(raw.open("wb"))
-                streams.append(stream)
+            manifest.own_tables = [own for stream in streams for own in stream.own_tables()]
             manifest.probes = [*(stream.run for stream in streams), *unavailable]
             recording = Recording(streams, writer, manifest, control, interrupts, on_progress)
             if not recording.attach(options.attach_limit_s):
@@ -169,37 +142,6 @@ def check(options: Options) -> None:
         if "function" in probe.needs:
             build("uprobe:@function", function=wanted)
     build("", filters=options.filters)
-
-
-def _available(
-    options: Options, bpftrace: tracing.Bpftrace
-) -> tuple[list[catalog.Probe], list[ProbeRun]]:
-    """Return the probes to try, and what is known of the others.
-
-    Raises a StackledgerError for a required one that cannot run.
-    """
-    found, others = [], []
-    for name in dict.fromkeys(options.probes):
-        why = options.unavailable.get(name)
-        try:
-            if why is None:
-                found.append(catalog.probe(name, bpftrace.version))
-        except StackledgerError as failure:
-            if options.required is None or name in options.required:
-                raise
-            why = str(failure)
-        if why is not None:
-            diagnostics.warning(f"not recorded: {name}: {why}")
-            others.append(
-                ProbeRun(
-                    name=name, variant="", sha256="", tables=[], state="unavailable", error=why
-                )
-            )
-    if options.probes and not found:
-        raise CannotTraceError(
-            "none of the probes can run here", ", ".join(options.probes), hint="stackledger doctor"
-        )
-    return found, others
 
 
 def _run(
@@ -236,7 +178,8 @@ def _run(
     return Outcome(folder, manifest, 1 if failed else exit_code or 0)
 
 
-def _manifest(options: Options, bpftrace: tracing.Bpftrace) -> Manifest:
+def new_manifest(options: Options, bpftrace: tracing.Bpftrace) -> Manifest:
+    """Return the manifest of a capture that begins, with what is on this host now."""
     host = platform.node() or "unnamed"
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     return Manifest(

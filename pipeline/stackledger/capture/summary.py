@@ -52,13 +52,20 @@ def summary(outcome: Outcome) -> list[str]:
     size = sum(part.stat().st_size for part in outcome.folder.glob("*/part-*.parquet"))
     lines = [f"{told.state}: {length_s:.1f} s on {told.host}, {size / 1e6:.1f} MB"]
     for loss in told.losses:
-        produced = "not known" if loss.produced is None else f"{loss.produced:,}"
+        produced, lost = (
+            "not known" if known is None else f"{known:,}" for known in (loss.produced, loss.lost)
+        )
         lines.append(
             f"  {loss.table:<12}{loss.received:>12,} rows, {produced} produced,"
-            f" {loss.lost:,} lost, {loss.undecodable:,} undecodable"
+            f" {lost} lost, {loss.undecodable:,} undecodable"
         )
     lines += [f"  {run.name}: {run.error}" for run in told.probes if run.error]
     tables = {table for run in told.probes for table in run.tables}
-    follow = "attribute" if "request" in tables else "query biosnoop"
-    lines.append(f"next: stackledger {follow} {told.name or told.id}")
+    name = told.name or told.id
+    if "request" in tables:
+        lines.append(f"next: stackledger attribute {name}")
+    elif "block_io" in tables:
+        lines.append(f"next: stackledger query biosnoop {name}")
+    elif told.losses:
+        lines.append(f'next: stackledger sql {name} "FROM {told.losses[0].table}"')
     return lines

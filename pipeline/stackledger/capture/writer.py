@@ -147,7 +147,8 @@ def write_part(rows: list[pa.Table], path: Path, *, lasting: bool = True) -> int
     else it is replaced soon, and written in half the time.
     """
     whole = pa.concat_tables(rows).unify_dictionaries().combine_chunks()
-    if not _in_order(whole.column("ts_ns")):
+    # A script's own table may have no time.
+    if "ts_ns" in whole.column_names and not _in_order(whole.column("ts_ns")):
         whole = whole.take(pc.sort_indices(whole, sort_keys=[("ts_ns", "ascending")]))
     temporary = path.with_name(f".{path.name}.tmp")
     try:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stackledger import diagnostics
-from stackledger.capture.profiles import DEFAULT, NAMES, choose
+from stackledger.capture.profiles import DEFAULT, NAMES, NONE, choose
 from stackledger.commands.common import StoreOption, chosen_store
 from stackledger.durations import seconds
 from stackledger.errors import CannotTraceError, LossesExceededError, UsageError
@@ -34,8 +34,13 @@ def capture(
     name: Annotated[str, typer.Option("--name", help="A name to find the capture by.")] = "",
     store: StoreOption = None,
     profile: Annotated[
-        str, typer.Option("--profile", help=f"What to record: {', '.join(NAMES)}.")
-    ] = DEFAULT,
+        str | None,
+        typer.Option(
+            "--profile",
+            metavar="NAME",
+            help=f"What to record: {', '.join(NAMES)}; default {DEFAULT}.",
+        ),
+    ] = None,
     probe: Annotated[
         list[str] | None,
         typer.Option("--probe", metavar="NAME", help="That probe too; may be repeated."),
@@ -53,6 +58,14 @@ def capture(
         str,
         typer.Option("--function", metavar="FILE:NAME", help="Time the calls of one function too."),
     ] = "",
+    script: Annotated[
+        list[Path] | None,
+        typer.Option("--script", metavar="FILE", help="Your own bpftrace; may be repeated."),
+    ] = None,
+    line: Annotated[
+        list[str] | None,
+        typer.Option("-e", metavar="PROGRAM", help="Your own bpftrace, as a line."),
+    ] = None,
     payload: Annotated[
         bool, typer.Option("--payload", help="Keep the first bytes of requests: may hold secrets.")
     ] = False,
@@ -77,17 +90,25 @@ def capture(
     """
     from stackledger.capture.preconditions import require
     from stackledger.capture.program import Filters
+    from stackledger.capture.script import from_file, from_line
     from stackledger.capture.session import Options, check, record
     from stackledger.capture.summary import Narrator, summary
 
-    chosen = choose(profile, [*(probe or ()), *(["function_latency"] if function else [])])
-    if not chosen.probes:
+    scripts = (
+        *(from_file(path) for path in script or ()),
+        *(from_line(text, number) for number, text in enumerate(line or (), 1)),
+    )
+    named = [*(probe or ()), *(["function_latency"] if function else [])]
+    # A script runs with what is named, alone where nothing is.
+    chosen = choose(profile or (NONE if scripts else DEFAULT), named)
+    if not chosen.probes and not scripts:
         raise UsageError("nothing to record", f"--profile {profile}", hint="--probe NAME adds one")
     options = Options(
         store=chosen_store(store),
         name=_name(name),
         probes=chosen.probes,
         required=chosen.required,
+        scripts=scripts,
         duration_s=None if duration is None else seconds(duration),
         command=tuple(command or ()),
         filters=Filters(tuple(pid or ()), tuple(comm or ()), tuple(cgroup or ())),
@@ -97,6 +118,8 @@ def capture(
     )
     check(options)
     require()
+    if scripts and options.filters:
+        diagnostics.warning("the filters do not reach into your own scripts")
     for number in options.filters.pids:
         if not Path(f"/proc/{number}").exists():
             diagnostics.warning(f"no process has the number {number}")
@@ -107,8 +130,8 @@ def capture(
         on_progress=narrator.tell,
     )
     narrator.end()
-    for line in summary(outcome):
-        diagnostics.note(line)
+    for told in summary(outcome):
+        diagnostics.note(told)
     if outcome.folder.is_dir():
         typer.echo(outcome.folder)
     if outcome.exit_code:
@@ -150,7 +173,7 @@ def _name(name: str) -> str:
 
 def _check_losses(outcome: Outcome, max_loss: float) -> None:
     for loss in outcome.manifest.losses:
-        gone = loss.lost + loss.undecodable
+        gone = (loss.lost or 0) + loss.undecodable
         if gone > max_loss * max(1, loss.received + gone):
             raise LossesExceededError(
                 "captured, but rows were lost",

@@ -27,7 +27,9 @@ def captures(
                 max(0, told.ended_ns - told.started_ns) if told.ended_ns else None,
                 "writing" if one.being_written else "cut off" if unfinished else told.state,
                 None if unfinished else sum(loss.received for loss in told.losses),
-                None if unfinished else sum(loss.lost + loss.undecodable for loss in told.losses),
+                None
+                if unfinished
+                else sum((loss.lost or 0) + loss.undecodable for loss in told.losses),
                 sum(part.stat().st_size for part in one.folder.glob("*/part-*.parquet")),
             )
         )

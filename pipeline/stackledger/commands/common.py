@@ -122,6 +122,14 @@ def chosen_part(
     )
 
 
+def pair(word: str) -> tuple[str, str]:
+    """Return name and value of a --param; raises UsageError."""
+    key, equals, value = word.partition("=")
+    if not equals or not key:
+        raise UsageError("a parameter is written name=value", word)
+    return key, value
+
+
 @contextmanager
 def open_capture(
     word: str,
@@ -145,7 +153,6 @@ def open_capture(
     from stackledger.analysis.assembly import assemble
     from stackledger.analysis.needs import define
     from stackledger.analysis.selection import narrow
-    from stackledger.schema import TABLES
     from stackledger.store import broken_part, connect, find
 
     capture = find(word, chosen_store(store))
@@ -154,7 +161,7 @@ def open_capture(
         whole = not assembled and read is None
         with connect(capture, layers=layers, views=whole) as connection:
             if part:
-                narrow(connection, part, TABLES.values(), ledger=assembled)
+                narrow(connection, part, capture.tables.values(), ledger=assembled)
             if assembled:
                 assemble(connection, bands=bands)
             elif read is not None:
@@ -191,8 +198,6 @@ def over_captures(
     from stackledger.schema import TABLES
 
     read = needs.relations(statement, TABLES)
-    if part:
-        check(part, [TABLES[name] for name in read & TABLES.keys()])
     assembled = bool(read & LEDGER)
     columns: list[str] = []
     found: list[tuple[Any, ...]] = []
@@ -200,6 +205,8 @@ def over_captures(
         with open_capture(
             word, store, layers=layers, assembled=assembled, part=part, read=read
         ) as (capture, connection):
+            if part and not columns:
+                check(part, needs.tables(statement, capture.tables))
             result = ask(connection)
         columns = result.columns
         several = len(words) > 1
@@ -214,7 +221,7 @@ def warn_of_gaps(capture: Capture) -> None:
     told = capture.manifest
     if capture.condition:
         diagnostics.warning(f"{told.name or told.id}: {capture.condition}")
-    lost = sum(one.lost for one in told.losses)
+    lost = sum(one.lost or 0 for one in told.losses)
     undecodable = sum(one.undecodable for one in told.losses)
     received = sum(one.received for one in told.losses)
     if lost or undecodable:

@@ -22,8 +22,8 @@ from stackledger.commands.common import (
     chosen_format,
     chosen_part,
     over_captures,
+    pair,
 )
-from stackledger.errors import UsageError
 
 
 def query(
@@ -67,7 +67,7 @@ def query(
         for key in ("purpose", "answers", "params", "returns", "cost"):
             typer.echo(rows.fact(key, getattr(wanted, key)))
         return
-    given = dict(_pair(word) for word in param or ())
+    given = dict(pair(word) for word in param or ())
     columns, found = over_captures(
         words or ["last"],
         store,
@@ -77,10 +77,3 @@ def query(
         part=chosen_part(begin, until, last, pid, comm, container, layer),
     )
     rows.write(columns, found, chosen_format(form), limit)
-
-
-def _pair(word: str) -> tuple[str, str]:
-    key, equals, value = word.partition("=")
-    if not equals or not key:
-        raise UsageError("a parameter is written name=value", word)
-    return key, value

@@ -31,17 +31,17 @@ def show(
 
     with open_capture(word, store, layers=layers, assembled=not schema) as (capture, connection):
         if schema:
-            columns, found = describe.columns(connection)
+            columns, found = describe.columns(connection, capture.tables)
             rows.write(columns, found, chosen_format(form))
             return
         if form is not None:
-            columns, found = describe.tables(connection)
+            columns, found = describe.tables(connection, capture.tables)
             rows.write(columns, found, form)
             return
         for name, value in describe.facts(capture):
             typer.echo(rows.fact(name, value))
         for title, (columns, found) in (
-            ("Tables", describe.tables(connection)),
+            ("Tables", describe.tables(connection, capture.tables)),
             ("Probes", describe.probes(capture)),
             ("Layers", describe.layers(connection)),
         ):

@@ -51,7 +51,7 @@ def _capture(told: Overview) -> list[Caveat]:
 def _losses(losses: Sequence[LossRow]) -> list[Caveat]:
     found = []
     for row in losses:
-        gone = row.lost + row.undecodable
+        gone = (row.lost or 0) + row.undecodable
         made = row.received + gone if row.produced is None else row.produced
         if gone > 0:
             part = share(gone / made) if made else "–"

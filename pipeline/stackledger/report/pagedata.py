@@ -53,12 +53,12 @@ class Bin:
 
 @dataclass(frozen=True, slots=True)
 class LossRow:
-    """One table's ledger of losses; `produced` is None where the kernel did not tell."""
+    """One table's ledger of losses; None is what the kernel did not tell."""
 
     table: str
     produced: int | None
     received: int
-    lost: int
+    lost: int | None
     undecodable: int
 
 

@@ -44,7 +44,7 @@ def write(
     elif form == "csv":
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(columns)
-        writer.writerows([[_plain(value) for value in row] for row in shown])
+        writer.writerows([[plain(value) for value in row] for row in shown])
     elif form == "json":
         records = [f" {_json(_record(columns, row))}" for row in shown]
         print("[\n" + ",\n".join(records) + "\n]" if records else "[]")
@@ -63,7 +63,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], out: TextIO | N
     console = Console(file=out or sys.stdout, highlight=False)
     cells = [[cell(name, value) for name, value in zip(columns, row, strict=True)] for row in rows]
     heads = [heading(name) for name in columns]
-    numeric = [all(r[at] is None or _is_number(r[at]) for r in rows) for at in range(len(columns))]
+    numeric = [all(r[at] is None or is_number(r[at]) for r in rows) for at in range(len(columns))]
     kept = list(range(len(columns)))
     if rows and _wide(_widths(heads, cells, kept)) > console.width:
         kept = [at for at in kept if any(row[at] not in (None, 0, "", False) for row in rows)]
@@ -162,8 +162,8 @@ def cell(column: str, value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, bytes | list | tuple | dict):
-        value = _plain(value)
-    if _is_number(value):
+        value = plain(value)
+    if is_number(value):
         return _number(column, value)
     return _cut(printable(str(value)))
 
@@ -186,11 +186,12 @@ def _cut(word: str) -> str:
     return word if len(word) <= _CELL_LIMIT else word[: _CELL_LIMIT - 1] + "…"
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Tell whether a value is printed as a number."""
     return isinstance(value, int | float | Decimal) and not isinstance(value, bool)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Return a value as CSV holds it: what has parts as JSON, bytes as text."""
     if isinstance(value, list | tuple | dict):
         return _json(value)
@@ -233,5 +234,5 @@ def _parquet(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
             content[name] = pa.array(values)
         except (pa.ArrowException, OverflowError, TypeError):
             # A sum beyond 64 bits, a type of DuckDB that Arrow does not know.
-            content[name] = pa.array([None if one is None else str(_plain(one)) for one in values])
+            content[name] = pa.array([None if one is None else str(plain(one)) for one in values])
     pq.write_table(pa.table(content), sys.stdout.buffer)

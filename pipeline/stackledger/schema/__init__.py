@@ -9,12 +9,31 @@ from the writer on. Every other `_ns` is a duration.
 
 from __future__ import annotations
 
-from stackledger.schema import app, block, fs, host, ledger, net, net_sockets, proc, process, sched, syscall
+from stackledger.schema import (
+    app,
+    block,
+    fs,
+    host,
+    ledger,
+    net,
+    net_sockets,
+    proc,
+    process,
+    sched,
+    script,
+    syscall,
+)
 from stackledger.schema.model import Column, Table
 
 SCHEMA_VERSION = 1
 
-_SUBJECTS = (ledger, block, net, fs, syscall, sched, proc, process, app, host, net_sockets)
+_SUBJECTS = (
+    *(ledger, block, net, fs, syscall, sched, proc, app),
+    *(process, host, net_sockets, script),
+)
 TABLES: dict[str, Table] = {table.name: table for subject in _SUBJECTS for table in subject.TABLES}
 
-__all__ = ["SCHEMA_VERSION", "TABLES", "Column", "Table"]
+# Relations that the store makes of the manifest and of the layer rules.
+FACTS = frozenset(("capture", "disk", "layer_rule", "loss", "syscall_name"))
+
+__all__ = ["FACTS", "SCHEMA_VERSION", "TABLES", "Column", "Table"]

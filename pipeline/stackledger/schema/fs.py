@@ -135,5 +135,6 @@ TABLES: tuple[Table, ...] = (
         Column("dev", "int32", "", _DEV),
         Column("inode", "int64", "", "file; for a disk its node in /dev"),
         Column("path", "string", "", "path, ` (deleted)` at its end where it has none any more"),
+        whole=True,
     ),
 )

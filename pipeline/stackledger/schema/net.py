@@ -86,6 +86,7 @@ TABLES: tuple[Table, ...] = (
         Column("pid", "int32", "", "process that first used it"),
         Column("tid", "int32", "", "thread that did"),
         Column("comm", "string", "", "name of that thread"),
+        whole=True,
     ),
     table(
         "tcp_io",

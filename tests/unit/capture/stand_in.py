@@ -19,6 +19,15 @@ ROW = (
 RAW_ROW = ROW.replace('"WS"', "2049")
 
 
+def acted(mode: str, *, raw: bool) -> str:
+    """Return the mode of one of the two that run at once."""
+    if mode == "one-refused":
+        return "never" if raw else "fine"
+    if mode == "one-dies":
+        return "dies" if raw else "fine"
+    return mode
+
+
 def main() -> None:
     mode = sys.argv[1]
     if sys.argv[-1] == "--version":
@@ -26,18 +35,15 @@ def main() -> None:
         return
     program = Path(sys.argv[-1]).read_text()
     raw = "rawtracepoint:" in program
-    if mode == "one-dies":
-        mode = "dies" if raw else "fine"
-    refused = mode == "one-refused" and raw
-    if mode == "one-refused":
-        mode = "never" if raw else "fine"
+    refused = mode == "one-refused" or "--fails" in sys.argv
+    mode = acted(mode, raw=raw)
     ended: list[int] = []
     signal.signal(signal.SIGINT, lambda *_: ended.append(1))
     say = sys.stdout.write
     say('{"type": "attached_probes", "data": {"probes": 7}}\n')
     if mode == "never":
         print("stdin:1:1-2: ERROR: tracepoint not found: block:block_io_start", file=sys.stderr)
-        if refused or "--fails" in sys.argv:
+        if refused:
             sys.exit(1)
     else:
         say('{"type": "value", "data": ["stackledger_attached",1]}\n')
