@@ -21,7 +21,7 @@ def test_every_lost_datagram_has_its_reason(
 ) -> None:
     cable.here.rule(f"udp dport {made.FORBIDDEN} drop")
     before = cable.here.counters("Udp")
-    recorded = traffic("datagrams", "packet_drop", "sock_buffer", bpftrace=bpftrace)
+    recorded = traffic("datagrams", "packet_drop", bpftrace=bpftrace)
     after = cable.here.counters("Udp")
     full = after["RcvbufErrors"] - before["RcvbufErrors"]
     assert full == made.DATAGRAMS_SENT - recorded.said["served"]["got"]

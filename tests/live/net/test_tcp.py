@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from stackledger.capture.program import Filters
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -150,7 +152,8 @@ def test_retransmitted_segments_are_those_of_the_kernel(
             " FROM tcp_connection AS c LEFT JOIN tcp_retransmit AS r"
             " ON r.netns = c.netns AND r.local_port = c.local_port"
             " AND r.remote_port = c.remote_port"
-            " WHERE c.netns = $1 AND c.ended <> 'refused' GROUP BY c.sock, c.ts_ns, c.retransmits, c.pid",
+            " WHERE c.netns = $1 AND c.ended <> 'refused'"
+            " GROUP BY c.sock, c.ts_ns, c.retransmits, c.pid",
             namespace.inode,
         )
         assert len(rows) == made.BULK_CONNECTIONS
@@ -263,3 +266,17 @@ def test_bytes_by_second_sum_to_what_was_sent(
         }
         assert set(rows) == wanted
         assert len(rows) == made.BULK_CONNECTIONS
+
+
+def test_a_filter_keeps_others_out(cable: Any, traffic: Callable[..., Any], bpftrace: Any) -> None:
+    cable.here.rule("numgen random mod 100 < 5 drop")
+    cable.there.rule("numgen random mod 100 < 5 drop")
+    filters = Filters(comms=(made.CLIENT,))
+    recorded = traffic("bulk", "tcp_connection", bpftrace=bpftrace, filters=filters)
+    assert recorded.one("SELECT count(*) FROM tcp_connection WHERE ended = 'closed'") == (
+        made.BULK_CONNECTIONS
+    )
+    for table in ("tcp_connection", "tcp_retransmit", "tcp_reset"):
+        owners = recorded.rows(f"SELECT DISTINCT netns, pid, comm FROM {table}")
+        owner = (cable.there.inode, recorded.said["asked"]["pid"], made.CLIENT)
+        assert owners == ([] if table == "tcp_reset" and not owners else [owner])

@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from pathlib import Path
 
 PLAIN, PLAIN6, FIRST, UNREAD, STUCK, BULK, LATE, DATAGRAMS = range(5001, 5009)
 CLOSED, SILENT, FORBIDDEN = 5101, 5102, 5103
@@ -25,6 +26,7 @@ BULK_CONNECTIONS, BULK_BYTES = 7, 1_000_003
 USER_TIMEOUT_MS = 600
 REUSES, REUSED_PORT = 31, 6001
 LATE_CONNECTIONS = 3
+CLIENT = "sl client"
 HELD_BYTES = 100_003
 OPEN, OUTLIVE_S = 3, 20
 DATAGRAMS_SENT, FORBIDDEN_SENT = 97, 53
@@ -228,6 +230,7 @@ def bulk_serve(address: str, address6: str) -> None:
 
 def bulk_ask(address: str, address6: str) -> None:
     counted = Counted()
+    Path("/proc/self/comm").write_text(CLIENT)
 
     def ask() -> None:
         sock = connected(address, BULK)
