@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 from collections import Counter
 from pathlib import Path
@@ -80,6 +81,15 @@ def test_how_every_connection_opened_and_ended(
     resets = "SELECT count(*) FROM tcp_reset WHERE netns = $1 AND sent"
     assert recorded.one(resets, cable.there.inode) == there["OutRsts"]
     assert recorded.one(resets, cable.here.inode) == here["OutRsts"]
+    reasons = (
+        "SELECT reason, count(*) FROM tcp_reset WHERE netns = $1 AND sent"
+        " AND (state <> '' OR local_port = $2) GROUP BY ALL"
+    )
+    assert dict(recorded.rows(reasons, cable.there.inode, 0)) == {"TCP_STATE": made.ABORTED}
+    assert dict(recorded.rows(reasons, cable.here.inode, made.CLOSED)) == {
+        "TCP_ABORT_ON_CLOSE": made.UNREAD_CLOSES,
+        "NO_SOCKET": made.REFUSED,
+    }
     # SYNs that nobody answered are among what is sent again.
     again = "SELECT coalesce(sum(segs), 0) FROM tcp_retransmit WHERE netns = $1"
     assert recorded.one(again, cable.there.inode) == there["RetransSegs"]
@@ -280,3 +290,18 @@ def test_a_filter_keeps_others_out(cable: Any, traffic: Callable[..., Any], bpft
         owners = recorded.rows(f"SELECT DISTINCT netns, pid, comm FROM {table}")
         owner = (cable.there.inode, recorded.said["asked"]["pid"], made.CLIENT)
         assert owners == ([] if table == "tcp_reset" and not owners else [owner])
+
+
+def test_a_client_that_runs_out_of_ports(
+    cable: Any, traffic: Callable[..., Any], bpftrace: Any
+) -> None:
+    first, last = 40_000, 40_000 + made.PORTS - 1
+    cable.there.run("sysctl", "-qw", f"net.ipv4.ip_local_port_range={first} {last}")
+    recorded = traffic("exhausted", "tcp_connection", bpftrace=bpftrace)
+    rows = recorded.rows(
+        "SELECT ended, error, count(*) FROM tcp_connection"
+        " WHERE netns = $1 AND remote_port = $2 AND ended <> 'refused' GROUP BY ALL ORDER BY ALL",
+        cable.there.inode,
+        made.PLAIN,
+    )
+    assert rows == [("closed", 0, made.PORTS), ("failed", errno.EADDRNOTAVAIL, made.WITHOUT_PORT)]

@@ -7,6 +7,7 @@ Each end prints, as JSON, what it counted itself. WHAT is the name of a function
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -29,6 +30,7 @@ LATE_CONNECTIONS = 3
 CLIENT = "sl client"
 HELD_BYTES = 100_003
 OPEN, OUTLIVE_S = 3, 20
+PORTS, WITHOUT_PORT = 11, 5
 DATAGRAMS_SENT, FORBIDDEN_SENT = 97, 53
 END = b"."
 
@@ -376,6 +378,27 @@ def outlive(kept: list[socket.socket]) -> None:
             sock.close()
         os._exit(0)
     time.sleep(0.5)
+
+
+def exhausted_serve(address: str, address6: str) -> None:
+    waiting = listener(address, PLAIN)
+    for sock in [waiting.accept()[0] for _ in range(PORTS)]:
+        drain(sock)
+    Counted().say()
+
+
+def exhausted_ask(address: str, address6: str) -> None:
+    kept = [connected(address, PLAIN) for _ in range(PORTS)]
+    for _number in range(WITHOUT_PORT):
+        try:
+            socket.create_connection((address, PLAIN))
+        except OSError as failure:
+            assert failure.errno == errno.EADDRNOTAVAIL
+        else:
+            raise AssertionError
+    for sock in kept:
+        sock.close()
+    Counted().say()
 
 
 def datagrams_serve(address: str, address6: str) -> None:

@@ -81,6 +81,8 @@ def test_open_connections_are_read_from_the_maps():
         },
     }
     rows = rows_of("tcp_connection", Left(maps, 5_000, 5_100, {}))["tcp_connection"]
+    filtered = rows_of("tcp_connection", Left({**maps, "@filtered": 1}, 5_000, 5_100, {}))
+    assert [row[1] for row in filtered["tcp_connection"]] == [-5, -6]
     ends = [2, "::ffff:10.0.0.1", 80, "::ffff:10.0.0.2", 20_480]
     unknown = [-1, -1, -1, -1, 0, 8, 0]
     assert rows == [
