@@ -4,7 +4,7 @@
 -- Params:   none
 -- Returns:  one row per buffer, protocol and port: times that there was no room, the
 --           most that it held, its limit and the share, NULL where not told
--- Cost:     one pass over sock_buffer
+-- Cost:     one pass over sock_buffer; needs the probe packet_drop
 SELECT
   buffer,
   CASE ip_protocol WHEN 6 THEN 'tcp' WHEN 17 THEN 'udp' ELSE '' END AS protocol,

@@ -34,6 +34,7 @@ PAIRS = [
     ],
     ("untraced", "services"),
     ("unlinked", "services"),
+    ("retransmits", "retransmit_share"),
 ]
 
 

@@ -246,6 +246,8 @@ def _tcp_connection(left: Left) -> Rows:
         end = ends.get(key) if isinstance(ends, dict) else None
         if end is None or begun == 0 or begun >= left.stopped_ns:
             continue
+        if pid == 0 and left.maps.get("@filtered"):
+            continue
         netns, family, local_ip, local_port, remote_ip, remote_port = end
         connect = connected - begun if role == _CONNECTED and connected else -1
         rows.append(

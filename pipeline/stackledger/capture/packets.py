@@ -19,7 +19,7 @@ _IPV4, _IPV6, _ARP = 0x0800, 0x86DD, 0x0806
 # IANA's protocol numbers; with 6 at the end where IPv6 carries them.
 _PROTOCOLS = {1: "icmp", 2: "igmp", 6: "tcp", 17: "udp", 47: "gre", 50: "esp", 58: "icmp"}
 _PROTOCOLS |= {132: "sctp"}
-# Those of probes/net/sock_buffer.bt.
+# Those of probes/net/packet_drop.bt.
 _BUFFERS = {1: "udp_queue", 2: "queue", 3: "send_memory", 4: "recv_memory"}
 
 

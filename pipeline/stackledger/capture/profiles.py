@@ -10,10 +10,10 @@ from stackledger.errors import UsageError, nearest
 
 # `incident` is the default: all that is cheap beside what an incident's host does.
 PROFILES: dict[str, tuple[str, ...]] = {
-    "incident": ("request_ledger", "block_io", "tcp_connection"),
+    "incident": ("request_ledger", "block_io", "tcp_connection", "packet_drop"),
     "ledger": ("request_ledger", "block_io"),
     "io": ("block_io",),
-    "net": ("tcp_connection",),
+    "net": ("tcp_connection", "tcp_io", "packet_drop"),
 }
 # Without these a profile is not what it is called; every other probe of a profile
 # is left out, and said, where the host cannot run it.

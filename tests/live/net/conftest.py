@@ -134,7 +134,11 @@ def traffic(tmp_path: Path, cable: Cable) -> Callable[..., Recorded]:
         ends = (cable.here.address, cable.here.address6)
         server = shlex.join(cable.here.words(*program, "serve", *ends))
         client = shlex.join(cable.there.words(*program, "ask", *ends))
-        script = f"{server} > {served} & {client} > {asked}; wait"
+        script = f"{server} > {served} & {client} > {asked}; wait\n"
+        # The kernel goes on with what the programs have left to it.
+        for one in (cable.here, cable.there):
+            left = f"ss -N {one.name} -tnHO state fin-wait-1 state last-ack state closing"
+            script += f'while [ -n "$({left})" ]; do sleep 0.1; done\n'
         outcome = record(
             Options(
                 store=tmp_path / "store",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from stackledger.capture.program import Filters
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,6 +81,15 @@ def test_how_every_connection_opened_and_ended(
     resets = "SELECT count(*) FROM tcp_reset WHERE netns = $1 AND sent"
     assert recorded.one(resets, cable.there.inode) == there["OutRsts"]
     assert recorded.one(resets, cable.here.inode) == here["OutRsts"]
+    reasons = (
+        "SELECT reason, count(*) FROM tcp_reset WHERE netns = $1 AND sent"
+        " AND (state <> '' OR local_port = $2) GROUP BY ALL"
+    )
+    assert dict(recorded.rows(reasons, cable.there.inode, 0)) == {"TCP_STATE": made.ABORTED}
+    assert dict(recorded.rows(reasons, cable.here.inode, made.CLOSED)) == {
+        "TCP_ABORT_ON_CLOSE": made.UNREAD_CLOSES,
+        "NO_SOCKET": made.REFUSED,
+    }
     # SYNs that nobody answered are among what is sent again.
     again = "SELECT coalesce(sum(segs), 0) FROM tcp_retransmit WHERE netns = $1"
     assert recorded.one(again, cable.there.inode) == there["RetransSegs"]
@@ -144,20 +156,152 @@ def test_retransmitted_segments_are_those_of_the_kernel(
         segs = "SELECT sum(segs)::BIGINT FROM tcp_retransmit WHERE netns = $1"
         found = recorded.one(segs, namespace.inode)
         assert counted - recorded.skipped <= found <= counted
-        # Each connection's own count, and whose it is: SYN-ACKs belong to no connection yet.
+        # Each connection's own count, and whose it is: its SYN-ACKs were nobody's yet.
         rows = recorded.rows(
             "SELECT c.retransmits, coalesce(sum(r.segs), 0), c.pid, list(DISTINCT r.pid)"
             " FROM tcp_connection AS c LEFT JOIN tcp_retransmit AS r"
             " ON r.netns = c.netns AND r.local_port = c.local_port"
-            " AND r.remote_port = c.remote_port AND r.state <> 'NEW_SYN_RECV'"
-            " WHERE c.netns = $1 GROUP BY c.sock, c.ts_ns, c.retransmits, c.pid",
+            " AND r.remote_port = c.remote_port"
+            " WHERE c.netns = $1 AND c.ended <> 'refused'"
+            " GROUP BY c.sock, c.ts_ns, c.retransmits, c.pid",
             namespace.inode,
         )
         assert len(rows) == made.BULK_CONNECTIONS
         for own, segs, owner, pids in rows:
             assert own - recorded.skipped <= segs <= own
             assert owner == recorded.said[end]["pid"]
-            assert pids in ([owner], [None])
+            assert set(pids) <= {owner, None}
         assert max(row[0] for row in rows) > 10
-        bytes_sent = "SELECT DISTINCT send_bytes, recv_bytes FROM tcp_connection WHERE netns = $1"
+        bytes_sent = (
+            "SELECT DISTINCT send_bytes, recv_bytes FROM tcp_connection"
+            " WHERE netns = $1 AND ended = 'closed'"
+        )
         assert recorded.rows(bytes_sent, namespace.inode) == [(made.BULK_BYTES, made.BULK_BYTES)]
+
+
+def test_one_address_used_again_and_again(
+    cable: Any, traffic: Callable[..., Any], bpftrace: Any
+) -> None:
+    recorded = traffic("reused", "tcp_connection", bpftrace=bpftrace)
+    wanted = [
+        (one["sent"], one["received"], "reset_sent")
+        for one in recorded.said["asked"]["connections"]
+    ]
+    assert len(wanted) == made.REUSES
+    rows = recorded.rows(
+        "SELECT send_bytes, recv_bytes, ended FROM tcp_connection"
+        " WHERE netns = $1 AND ended <> 'refused' ORDER BY ts_ns",
+        cable.there.inode,
+    )
+    assert rows == wanted
+    rows = recorded.rows(
+        "SELECT send_bytes, recv_bytes, pid FROM tcp_connection"
+        " WHERE netns = $1 AND ended = 'reset_received' ORDER BY ts_ns",
+        cable.here.inode,
+    )
+    pid = recorded.said["served"]["pid"]
+    assert rows == [(received, sent, pid) for sent, received, _ended in wanted]
+
+
+def test_connect_latency_where_the_first_syn_is_lost(
+    cable: Any, traffic: Callable[..., Any], bpftrace: Any
+) -> None:
+    cable.here.rule(
+        f"tcp dport {made.LATE} tcp flags & (syn | ack) == syn"
+        f" numgen inc mod {2 * made.LATE_CONNECTIONS} < {made.LATE_CONNECTIONS} drop"
+    )
+    recorded = traffic("late", "tcp_connection", bpftrace=bpftrace)
+    took = {one["local"]: one["connect_ns"] for one in recorded.said["asked"]["connections"]}
+    assert len(took) == made.LATE_CONNECTIONS
+    rows = recorded.rows(
+        "SELECT local_port, connect_ns, retransmits FROM tcp_connection WHERE netns = $1",
+        cable.there.inode,
+    )
+    assert len(rows) == made.LATE_CONNECTIONS
+    for port, connect_ns, retransmits in rows:
+        assert 10**9 <= connect_ns <= took[port]
+        # What is between the two is the wake-up of whoever waits in connect().
+        assert took[port] - connect_ns < 20_000_000
+        assert retransmits == 1
+
+
+def test_bytes_are_those_of_ss(cable: Any, traffic: Callable[..., Any], bpftrace: Any) -> None:
+    recorded = traffic("held", "tcp_connection", bpftrace=bpftrace)
+    ss = dict(word.split(":", 1) for word in recorded.said["asked"]["ss"].split() if ":" in word)
+    ((sent, received, segs),) = recorded.rows(
+        "SELECT send_bytes, recv_bytes, segs_out FROM tcp_connection"
+        " WHERE netns = $1 AND ended = 'closed'",
+        cable.there.inode,
+    )
+    assert sent == int(ss["bytes_sent"]) - int(ss.get("bytes_retrans", 0)) == made.HELD_BYTES
+    # There the SYN counts as a byte.
+    assert sent == int(ss["bytes_acked"]) - 1
+    assert received == int(ss["bytes_received"]) == 2 * made.HELD_BYTES
+    assert segs >= int(ss["segs_out"])
+
+
+def test_connections_that_are_still_open(
+    cable: Any, silent: None, traffic: Callable[..., Any], bpftrace: Any
+) -> None:
+    recorded = traffic("open", "tcp_connection", bpftrace=bpftrace)
+    for end, namespace in (("asked", cable.there), ("served", cable.here)):
+        rows = recorded.rows(
+            "SELECT pid, accepted, send_bytes, dur_ns > 400000000 FROM tcp_connection"
+            " WHERE netns = $1 AND ended = 'open' AND $2 IN (local_port, remote_port)",
+            namespace.inode,
+            made.PLAIN,
+        )
+        pid = recorded.said[end]["pid"]
+        assert rows == [(pid, end == "served", None, True)] * made.OPEN
+    waiting = "SELECT connect_ns, remote_addr FROM tcp_connection WHERE remote_port = $1"
+    assert recorded.rows(waiting, made.SILENT) == [(None, cable.here.address)]
+
+
+def test_bytes_by_second_sum_to_what_was_sent(
+    cable: Any, traffic: Callable[..., Any], bpftrace: Any
+) -> None:
+    recorded = traffic("bulk", "tcp_io", bpftrace=bpftrace)
+    for end, namespace in (("asked", cable.there), ("served", cable.here)):
+        said = recorded.said[end]
+        rows = recorded.rows(
+            "SELECT s.local_port, s.remote_port, sum(i.send_bytes), sum(i.recv_bytes),"
+            " any_value(i.pid) FROM tcp_io AS i JOIN tcp_socket AS s"
+            " ON s.sock = i.sock AND s.ts_ns = i.conn_ts_ns"
+            " WHERE s.netns = $1 GROUP BY i.sock, i.conn_ts_ns, s.local_port, s.remote_port",
+            namespace.inode,
+        )
+        wanted = {
+            (one["local"], one["remote"], one["sent"], one["received"], said["pid"])
+            for one in said["connections"]
+        }
+        assert set(rows) == wanted
+        assert len(rows) == made.BULK_CONNECTIONS
+
+
+def test_a_filter_keeps_others_out(cable: Any, traffic: Callable[..., Any], bpftrace: Any) -> None:
+    cable.here.rule("numgen random mod 100 < 5 drop")
+    cable.there.rule("numgen random mod 100 < 5 drop")
+    filters = Filters(comms=(made.CLIENT,))
+    recorded = traffic("bulk", "tcp_connection", bpftrace=bpftrace, filters=filters)
+    assert recorded.one("SELECT count(*) FROM tcp_connection WHERE ended = 'closed'") == (
+        made.BULK_CONNECTIONS
+    )
+    for table in ("tcp_connection", "tcp_retransmit", "tcp_reset"):
+        owners = recorded.rows(f"SELECT DISTINCT netns, pid, comm FROM {table}")
+        owner = (cable.there.inode, recorded.said["asked"]["pid"], made.CLIENT)
+        assert owners == ([] if table == "tcp_reset" and not owners else [owner])
+
+
+def test_a_client_that_runs_out_of_ports(
+    cable: Any, traffic: Callable[..., Any], bpftrace: Any
+) -> None:
+    first, last = 40_000, 40_000 + made.PORTS - 1
+    cable.there.run("sysctl", "-qw", f"net.ipv4.ip_local_port_range={first} {last}")
+    recorded = traffic("exhausted", "tcp_connection", bpftrace=bpftrace)
+    rows = recorded.rows(
+        "SELECT ended, error, count(*) FROM tcp_connection"
+        " WHERE netns = $1 AND remote_port = $2 AND ended <> 'refused' GROUP BY ALL ORDER BY ALL",
+        cable.there.inode,
+        made.PLAIN,
+    )
+    assert rows == [("closed", 0, made.PORTS), ("failed", errno.EADDRNOTAVAIL, made.WITHOUT_PORT)]

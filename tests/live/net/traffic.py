@@ -7,21 +7,31 @@ Each end prints, as JSON, what it counted itself. WHAT is the name of a function
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
 import struct
+import subprocess
 import sys
 import threading
 import time
 from contextlib import suppress
+from pathlib import Path
 
-PLAIN, PLAIN6, FIRST, UNREAD, STUCK, BULK, SLOW, DATAGRAMS = range(5001, 5009)
-CLOSED, SILENT = 5101, 5102
+PLAIN, PLAIN6, FIRST, UNREAD, STUCK, BULK, LATE, DATAGRAMS = range(5001, 5009)
+CLOSED, SILENT, FORBIDDEN = 5101, 5102, 5103
 CLOSES = {PLAIN: 23, FIRST: 7, PLAIN6: 17}
 REFUSED, ABORTED, UNREAD_CLOSES, SYN_TIMEOUTS, STUCK_TIMEOUTS, GIVEN_UP = 5, 11, 13, 3, 2, 19
 BULK_CONNECTIONS, BULK_BYTES = 7, 1_000_003
 USER_TIMEOUT_MS = 600
+REUSES, REUSED_PORT = 31, 6001
+LATE_CONNECTIONS = 3
+CLIENT = "sl client"
+HELD_BYTES = 100_003
+OPEN, OUTLIVE_S = 3, 20
+PORTS, WITHOUT_PORT = 11, 5
+DATAGRAMS_SENT, FORBIDDEN_SENT = 97, 53
 END = b"."
 
 
@@ -143,11 +153,26 @@ def connections_ask(address: str, address6: str) -> None:
     for _number in range(REFUSED):
         with suppress(ConnectionRefusedError):
             socket.create_connection((address, CLOSED))
+    aborted(address, control)
+    unread(address, control)
+    timed_out(address, control)
+    control.sendall(END)
+    counted.say()
+
+
+def aborted(address: str, control: socket.socket) -> None:
     for _number in range(ABORTED):
         sock = connected(address, PLAIN)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        sock.close()
+        abort(sock)
         assert control.recv(1) == END
+
+
+def abort(sock: socket.socket) -> None:
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
+
+
+def unread(address: str, control: socket.socket) -> None:
     for _number in range(UNREAD_CLOSES):
         sock = connected(address, UNREAD)
         sock.sendall(b"never read")
@@ -155,6 +180,9 @@ def connections_ask(address: str, address6: str) -> None:
         with suppress(ConnectionResetError):
             drain(sock)
         sock.close()
+
+
+def timed_out(address: str, control: socket.socket) -> None:
     timeouts = [threading.Thread(target=unanswered, args=(address,)) for _ in range(SYN_TIMEOUTS)]
     for one in timeouts:
         one.start()
@@ -174,8 +202,6 @@ def connections_ask(address: str, address6: str) -> None:
         sock.close()
     for one in timeouts:
         one.join()
-    control.sendall(END)
-    counted.say()
 
 
 def unanswered(address: str) -> None:
@@ -206,6 +232,7 @@ def bulk_serve(address: str, address6: str) -> None:
 
 def bulk_ask(address: str, address6: str) -> None:
     counted = Counted()
+    Path("/proc/self/comm").write_text(CLIENT)
 
     def ask() -> None:
         sock = connected(address, BULK)
@@ -221,6 +248,185 @@ def bulk_ask(address: str, address6: str) -> None:
     for thread in threads:
         thread.join()
     counted.say()
+
+
+def reused_serve(address: str, address6: str) -> None:
+    """One pair of addresses and ports for one connection after another."""
+    counted = Counted()
+    waiting = listener(address, PLAIN)
+    for number in range(REUSES):
+        sock, _ = waiting.accept()
+        ends = ports(sock)
+        got = 0
+        while got < 101 * number + 1:
+            got += len(sock.recv(1 << 16))
+        sock.sendall(END)
+        with suppress(ConnectionResetError):
+            drain(sock)
+        counted.add(ends, 1, got)
+        sock.close()
+    counted.say()
+
+
+def reused_ask(address: str, address6: str) -> None:
+    counted = Counted()
+    connected_first = False
+    for number in range(REUSES):
+        while True:
+            sock = socket.socket()
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind(("", REUSED_PORT))
+            try:
+                sock.connect((address, PLAIN))
+                break
+            except ConnectionRefusedError:
+                assert not connected_first
+                sock.close()
+                time.sleep(0.01)
+        connected_first = True
+        ends = ports(sock)
+        sock.sendall(b"x" * (101 * number + 1))
+        assert sock.recv(1) == END
+        abort(sock)
+        counted.add(ends, 101 * number + 1, 1)
+    counted.say()
+
+
+def late_serve(address: str, address6: str) -> None:
+    waiting = listener(address, LATE)
+    kept = [waiting.accept()[0] for _ in range(LATE_CONNECTIONS)]
+    for sock in kept:
+        drain(sock)
+    Counted().say()
+
+
+def late_ask(address: str, address6: str) -> None:
+    counted = Counted()
+
+    def ask() -> None:
+        begun = time.monotonic_ns()
+        sock = connected(address, LATE)
+        took = time.monotonic_ns() - begun
+        counted.add(ports(sock), 0, 0, connect_ns=took)
+        sock.close()
+
+    time.sleep(0.5)  # the listener is there
+    threads = [threading.Thread(target=ask) for _ in range(LATE_CONNECTIONS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    counted.say()
+
+
+def held_serve(address: str, address6: str) -> None:
+    counted = Counted()
+    sock, _ = listener(address, PLAIN).accept()
+    got = 0
+    while got < HELD_BYTES:
+        got += len(sock.recv(1 << 16))
+    sock.sendall(b"y" * 2 * HELD_BYTES)
+    drain(sock)
+    counted.say()
+
+
+def held_ask(address: str, address6: str) -> None:
+    """What `ss -ti` says of a connection just before it closes."""
+    counted = Counted()
+    sock = connected(address, PLAIN)
+    sock.sendall(b"x" * HELD_BYTES)
+    got = 0
+    while got < 2 * HELD_BYTES:
+        got += len(sock.recv(1 << 16))
+    time.sleep(0.3)  # delayed acknowledgements
+    listed = subprocess.run(
+        ["ss", "-tinHO", "dport", "=", f":{PLAIN}"], check=True, capture_output=True, text=True
+    ).stdout
+    counted.add(ports(sock), HELD_BYTES, got)
+    sock.close()
+    counted.say(ss=listed)
+
+
+def open_serve(address: str, address6: str) -> None:
+    """Connections that both ends keep until the capture has ended."""
+    waiting = listener(address, PLAIN)
+    kept = [waiting.accept()[0] for _ in range(OPEN)]
+    Counted().say(sockets=len(kept))
+    outlive(kept)
+
+
+def open_ask(address: str, address6: str) -> None:
+    kept = [connected(address, PLAIN) for _ in range(OPEN)]
+    sock = socket.socket()
+    sock.setblocking(False)
+    with suppress(BlockingIOError):
+        sock.connect((address, SILENT))
+    Counted().say(sockets=len(kept))
+    outlive([*kept, sock])
+
+
+def outlive(kept: list[socket.socket]) -> None:
+    """Leave the sockets to a child that stays for some seconds."""
+    sys.stdout.flush()
+    if os.fork() == 0:
+        os.setsid()
+        null = os.open(os.devnull, os.O_RDWR)
+        for number in range(3):
+            os.dup2(null, number)
+        time.sleep(OUTLIVE_S)
+        for sock in kept:
+            sock.close()
+        os._exit(0)
+    time.sleep(0.5)
+
+
+def exhausted_serve(address: str, address6: str) -> None:
+    waiting = listener(address, PLAIN)
+    for sock in [waiting.accept()[0] for _ in range(PORTS)]:
+        drain(sock)
+    Counted().say()
+
+
+def exhausted_ask(address: str, address6: str) -> None:
+    kept = [connected(address, PLAIN) for _ in range(PORTS)]
+    for _number in range(WITHOUT_PORT):
+        try:
+            socket.create_connection((address, PLAIN))
+        except OSError as failure:
+            assert failure.errno == errno.EADDRNOTAVAIL
+        else:
+            raise AssertionError
+    for sock in kept:
+        sock.close()
+    Counted().say()
+
+
+def datagrams_serve(address: str, address6: str) -> None:
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+    sock.bind((address, DATAGRAMS))
+    control, _ = listener(address, 5000).accept()
+    control.sendall(END)
+    assert control.recv(1) == END
+    sock.setblocking(False)
+    got = 0
+    with suppress(BlockingIOError):
+        while sock.recv(1 << 16):
+            got += 1
+    Counted().say(got=got)
+
+
+def datagrams_ask(address: str, address6: str) -> None:
+    control = connected(address, 5000)
+    assert control.recv(1) == END
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    for _number in range(DATAGRAMS_SENT):
+        sock.sendto(b"x" * 700, (address, DATAGRAMS))
+    for _number in range(FORBIDDEN_SENT):
+        sock.sendto(b"x" * 100, (address, FORBIDDEN))
+    time.sleep(0.2)
+    control.sendall(END)
+    Counted().say()
 
 
 if __name__ == "__main__":
