@@ -14,6 +14,7 @@ PROFILES: dict[str, tuple[str, ...]] = {
     "ledger": ("request_ledger", "block_io"),
     "io": ("block_io",),
     "net": ("tcp_connection",),
+    "fs": ("page_cache", "writeback", "fsync", "journal", "file_open", "file_io", "vfs"),
 }
 # Without these a profile is not what it is called; every other probe of a profile
 # is left out, and said, where the host cannot run it.
