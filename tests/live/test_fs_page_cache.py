@@ -13,6 +13,7 @@ import pytest
 
 from stackledger import store
 from stackledger.analysis.queries import run
+from stackledger.capture.program import Filters
 from stackledger.capture.session import Options, record
 
 if TYPE_CHECKING:
@@ -95,7 +96,8 @@ def test_a_cold_read_misses_what_the_disk_reads(recorded: Recorded) -> None:
     assert step["task_read_bytes"] == step["disk_read_sectors"] * SECTOR == PAGES * PAGE
     # Asked for by the first read; the rest was read ahead of the others.
     assert 0 < found["misses"] < PAGES
-    assert found["lookups"] == PAGES
+    # The kernel does not show the pages in front of one that a read has to wait for.
+    assert 0.9 * PAGES < found["lookups"] <= PAGES
 
 
 def test_a_second_read_hits_and_nothing_else(recorded: Recorded) -> None:
@@ -185,6 +187,29 @@ def test_pages_of_a_deleted_file_are_gone(recorded: Recorded) -> None:
     assert recorded.counted("dropped", 127)["removed"] == 127
 
 
+def test_a_filter_keeps_others_out(
+    tmp_path: Path, loop_disk: Any, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = loop_disk.folder / tmp_path_factory.mktemp("filter").name
+    folder.mkdir()
+    writes = f"dd if=/dev/zero bs=4k count=7 status=none of={folder}/dd; cp {folder}/dd {folder}/cp"
+    outcome = record(
+        Options(
+            store=tmp_path,
+            probes=("page_cache.tracepoint",),
+            filters=Filters(comms=("dd",)),
+            command=("sh", "-c", writes),
+        )
+    )
+    assert outcome.exit_code == 0
+    sql = store.connect(store.find("last", tmp_path))
+    assert sql.execute(
+        "SELECT comm, sum(dirtied)::BIGINT FROM page_cache WHERE dev = $1 GROUP BY comm",
+        [loop_disk.dev],
+    ).fetchall() == [("dd", 7)]
+    assert sql.execute("SELECT DISTINCT comm FROM page_cache").fetchall() == [("dd",)]
+
+
 def test_the_queries_say_so_by_path(recorded: Recorded) -> None:
     result = run(recorded.sql, "cachefiles")
     rows = [dict(zip(result.columns, row, strict=True)) for row in result.rows]
@@ -193,6 +218,7 @@ def test_the_queries_say_so_by_path(recorded: Recorded) -> None:
     }
     cold, warm = mine["cold"], mine["warm"]
     assert (cold["hits"], cold["misses"], cold["hit_ratio"]) == (0, PAGES, 0)
+    assert cold["path"].startswith("/")
     assert cold["demand_misses"] + cold["read_ahead"] == PAGES
     assert (warm["hits"], warm["misses"], warm["hit_ratio"]) == (PAGES, 0, 1)
     (total,) = recorded.sql.execute("SELECT sum(lookups) FROM page_cache").fetchall()[0]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from stackledger import catalog
+from stackledger.capture.bpftrace import Bpftrace, longest
 from stackledger.capture.layout import raw_kind
 from stackledger.errors import StackledgerError, UsageError
 from stackledger.schema import TABLES
@@ -59,6 +60,16 @@ def test_a_probe(tmp_path: Path) -> None:
     assert probe.grade == "exact, mostly"
     assert probe.caveats == "see: below"
     assert probe.text() == PROBE
+    assert probe.string_bytes == 0
+
+
+def test_a_probe_with_long_texts(tmp_path: Path) -> None:
+    text = PROBE.replace("// Caveats:   see: below", "// Strings:   192")
+    probe = catalog.read_probe(_written(tmp_path, "some_io.bt", text))
+    assert probe.string_bytes == 192
+    # Older ones build them on a stack of 512 bytes.
+    for version, expected in (((0, 17, 0), 64), ((0, 21, 3), 64), ((0, 23, 2), 192)):
+        assert longest(Bpftrace(("bpftrace",), version), probe.string_bytes) == expected
 
 
 def test_a_query(tmp_path: Path) -> None:
@@ -84,6 +95,7 @@ def test_a_query(tmp_path: Path) -> None:
         (("// Emits:     some_io(ts_ns, pid,", "// what is this"), 4, "neither 'Key: value'"),
         ((PROBE, "BEGIN { }\n"), 1, "no header"),
         (("// Grade:     exact, mostly\n", ""), 2, "lacks Grade:"),
+        (("// Caveats:   see: below", "// Strings:   long"), 10, "not a number of bytes"),
     ],
 )
 def test_errors_name_the_file_and_the_line(

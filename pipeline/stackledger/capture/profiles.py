@@ -10,10 +10,14 @@ from stackledger.errors import UsageError, nearest
 
 # `incident` is the default: all that is cheap beside what an incident's host does.
 PROFILES: dict[str, tuple[str, ...]] = {
-    "incident": ("request_ledger", "block_io", "tcp_connection", "packet_drop"),
+    "incident": (
+        *("request_ledger", "block_io", "fsync", "tcp_connection", "packet_drop"),
+        *("exec", "process_exit"),
+    ),
     "ledger": ("request_ledger", "block_io"),
-    "io": ("block_io",),
+    "io": ("block_io", "fsync", "journal", "writeback", "page_cache"),
     "net": ("tcp_connection", "tcp_io", "packet_drop"),
+    "fs": ("page_cache", "writeback", "fsync", "journal", "file_open", "file_io", "vfs"),
 }
 # Without these a profile is not what it is called; every other probe of a profile
 # is left out, and said, where the host cannot run it.

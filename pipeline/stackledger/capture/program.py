@@ -5,7 +5,8 @@ Templates are readable bpftrace:
 
     // @listen       becomes one `@listen[PORT] = 1;` for every listening port
     // @filter       becomes `if (!(…)) { return; }` for the capture's filters
-    __NAME__         becomes an integer; `__FILTERED__` is 1 where a filter is set
+    __NAME__         becomes an integer; `__FILTERED__` is 1 where a filter is set,
+                     `__SELF__` the process that records, 0 where its number is unknown
     // @block NAME   begins lines that are left out here, up to `// @end`, and
     // @use NAME     put in there: bpftrace 0.17 has neither functions nor macros;
                      blocks for all probes are in probes/blocks/
@@ -31,6 +32,7 @@ from stackledger.resources import folder
 
 COMM_BYTES = 15
 _PID_MAX = 1 << 22
+_HOST_PIDS = 0xEFFFFFFC  # inode of the first namespace of pids (PROC_PID_INIT_INO)
 _PLACEHOLDER = re.compile(r"__[A-Z][A-Z0-9_]*__")
 _LISTEN = re.compile(r"^([ \t]*)// @listen$", re.MULTILINE)
 _FILTER = re.compile(r"^([ \t]*)// @filter$", re.MULTILINE)
@@ -84,7 +86,7 @@ def build(
     def listening(found: re.Match[str]) -> str:
         return "\n".join(f"{found[1]}@listen[{port}] = 1;" for port in ports)
 
-    known = {**(constants or {}), "FILTERED": int(bool(filters))}
+    known = {**(constants or {}), "FILTERED": int(bool(filters)), "SELF": _own_pid()}
 
     def constant(found: re.Match[str]) -> str:
         name = found[0].strip("_")
@@ -99,6 +101,15 @@ def build(
         hook, name = f"{function.path}:{function.symbol}", literal(function.symbol)
         program = _FUNCTION.sub(lambda found: name if found[1] else f":{hook}", program)
     return _FILTER.sub(lambda found: found[1] + statement, program)
+
+
+def _own_pid() -> int:
+    """Return this process's number as the kernel's programs see it."""
+    try:
+        host = Path("/proc/self/ns/pid").stat().st_ino == _HOST_PIDS
+    except OSError:
+        host = False
+    return os.getpid() if host else 0
 
 
 def unfolded(template: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -54,6 +55,17 @@ def test_the_program() -> None:
     assert "    @listen[80] = 1;\n    @listen[443] = 1;\n" in text
     assert "@x = 16384 + 0;" in text
     assert "return" not in text
+
+
+def test_the_recorder_can_be_left_out_where_its_number_is_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    own = Path("/proc/self/ns/pid").stat().st_ino
+    monkeypatch.setattr(program, "_HOST_PIDS", own)
+    assert build("/pid == __SELF__/") == f"/pid == {os.getpid()}/"
+    # Another process of the host has that number.
+    monkeypatch.setattr(program, "_HOST_PIDS", own + 1)
+    assert build("/pid == __SELF__/") == "/pid == 0/"
 
 
 def test_filters_are_any_of_a_kind_and_all_kinds(

@@ -43,6 +43,16 @@ def test_a_sum_is_written_out_for_both_seconds() -> None:
     assert program.splitlines()[1].endswith("// the manual")
 
 
+def test_a_probes_own_begin_takes_the_types_in() -> None:
+    """bpftrace 0.23 refuses a second one."""
+    own = TEMPLATE.replace("tracepoint:a:b", "BEGIN\n{\n  @own = 1;\n}\n\ntracepoint:a:b")
+    program = expanded(own, (COUNT, LATENCY))
+    assert program.count("BEGIN") == 1
+    assert "BEGIN\n{ @stackledger_second = (uint64)0; " in program
+    assert program.index("delete(@syscall_latency_odd[") < program.index("  @own = 1;")
+    assert program.count("\n", 0, program.index("@own")) == own.count("\n", 0, own.index("@own"))
+
+
 def test_a_program_without_sums_is_left_alone() -> None:
     assert expanded("tracepoint:a:b { }", ()) == "tracepoint:a:b { }"
 
