@@ -35,26 +35,26 @@ end = time.monotonic() + 5
 while time.monotonic() < end: pass
 used = time.thread_time_ns() - used; after = stat()
 renamed("sl-done")
-tell(pid=os.getpid(), cpu_ns=used, idle=(after[1] - before[1]) / (after[0] - before[0]))
+tell(cpu=cpu, cpu_ns=used, idle=(after[1] - before[1]) / (after[0] - before[0]))
 """
     capture = traced(tmp_path, ("profile",), script)
-    expected = capture.told["cpu_ns"] / 1e9 * HZ
-    (samples,) = capture.rows("SELECT count(*) FROM profile WHERE comm = 'sl-spinner'")
-    # A thread that shares its CPU is hit by chance: four standard deviations.
-    chance = (expected * max(0.0, 1 - expected / (5 * HZ))) ** 0.5
-    assert samples[0] == pytest.approx(expected, abs=5 + 4 * chance)
-    (lost,) = capture.rows(
-        "SELECT count(*) FROM profile WHERE comm = 'sl-spinner' AND ustack = ''"
-    )
-    assert lost[0] <= 0.02 * samples[0]
-    # Each tick of each CPU, in every second that was whole.
+    # Each tick of each CPU, in every second that was whole, but for those that hit another
+    # tracer's BPF program: the kernel skips this one then.
     ticks = capture.rows(
-        "SELECT cpu, ts_ns, samples FROM profile_cpu"
+        "SELECT cpu, samples FROM profile_cpu"
         " WHERE ts_ns > (SELECT min(ts_ns) + 1500000000 FROM profile_cpu)"
         " AND ts_ns < (SELECT max(ts_ns) FROM profile_cpu)"
     )
     assert len(ticks) >= 2 * (os.cpu_count() or 1)
-    assert all(HZ - 2 <= taken <= HZ + 2 for _cpu, _second, taken in ticks)
+    assert HZ - 1 <= max(taken for _, taken in ticks) <= HZ + 2
+    own = [taken for cpu, taken in ticks if cpu == capture.told["cpu"]]
+    expected = capture.told["cpu_ns"] / 1e9 * sum(own) / len(own)
+    (samples,) = capture.rows("SELECT count(*) FROM profile WHERE comm = 'sl-spinner'")
+    # A thread that shares its CPU is hit by chance: four standard deviations.
+    chance = (expected * max(0.0, 1 - expected / (5 * HZ))) ** 0.5
+    assert samples[0] == pytest.approx(expected, rel=0.05, abs=5 + 4 * chance)
+    (lost,) = capture.rows("SELECT count(*) FROM profile WHERE comm = 'sl-spinner' AND ustack = ''")
+    assert lost[0] <= 0.02 * samples[0]
     shares = capture.query("profile_cpus")
     idle = sum(row["idle"] for row in shares) / sum(row["samples"] for row in shares)
     assert idle == pytest.approx(capture.told["idle"], abs=0.08)
