@@ -131,7 +131,8 @@ def name_syscalls(connection: duckdb.DuckDBPyConnection, machine: str) -> None:
         names = syscalls().load_arch_table(arch)
         connection.execute(
             "INSERT INTO syscall_name SELECT unnest($1), unnest($2)",
-            [list(names.values()), list(names)],
+            # A return from a signal's handler leaves no number behind.
+            [[*names.values(), -1], [*names, "rt_sigreturn"]],
         )
 
 

@@ -4,12 +4,12 @@
 -- Params:   none
 -- Returns:  one row per power of two: from_ns up to but not including to_ns, the
 --           waits in it, and their share
--- Cost:     one pass over run_queue_latency
+-- Cost:     one pass over run_queue
 WITH powers AS (
   SELECT
     floor(log2(greatest(1, bucket_ns)))::INTEGER AS power,
     sum(waits)::BIGINT AS waits
-  FROM run_queue_latency
+  FROM run_queue
   GROUP BY power
 )
 SELECT

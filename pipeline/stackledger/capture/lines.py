@@ -26,7 +26,7 @@ _SIGNS = {
 _PRINTED_ROW = re.compile(r"([a-z][a-z0-9_]*)([\t\x7f])(.*)\n\Z", re.DOTALL)
 
 _MAP = b'{"type": "map"'
-_STACK = b",\\n"  # in the key of a map, and in hardly any other
+_STACK = b",\\"  # in the key of a map: the end of a line follows, once or twice escaped
 
 _INTEGER = re.compile(r"[-+]?[0-9]+\Z|0x[0-9a-f]+\Z")
 _HEX_COUNT = re.compile(r'("(?:count|events)": ?)([0-9a-f]+)\b')

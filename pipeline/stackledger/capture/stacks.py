@@ -31,7 +31,7 @@ _PAIR = re.compile(rf"{_STACK},{_STACK},(.*)\Z", re.DOTALL)
 def kernel_functions(stack: str) -> str:
     """Return the functions of a printed kernel stack."""
     names = (_OFFSET.sub("", line.strip()) for line in stack.split("\n"))
-    return "\n".join(_NAMELESS if _ADDRESS.match(name) else name for name in names if name)
+    return "\n".join(_NAMELESS if name.startswith("0x") else name for name in names if name)
 
 
 def user_functions(pid: int, stack: str) -> str:

@@ -137,7 +137,7 @@ def read_functions(path: str) -> Functions:
                 return _parsed(content)
         finally:
             os.close(handle)
-    except (OSError, ValueError, struct.error, IndexError):
+    except (OSError, ValueError, OverflowError, struct.error, IndexError):
         return Functions([], [], [], [])
 
 

@@ -7,23 +7,15 @@ from stackledger.schema.model import TS, Column, Table, ns, table
 TABLES: tuple[Table, ...] = (
     table(
         "run_queue",
-        "one row per second, process and thread name: waits for a CPU",
-        ns("ts_ns", f"end of the second: {TS}"),
-        ns("interval_ns", "length of the interval"),
-        Column("pid", "int32", "", "process"),
-        Column("comm", "string", "", "name of the thread that waited"),
-        Column("waits", "int64", "events", "times that a thread waited and then ran"),
-        ns("total_ns", "runnable, waiting for a CPU"),
-        ns("max_ns", "the longest wait"),
-    ),
-    table(
-        "run_queue_latency",
-        "one row per second, process and bucket of waits for a CPU",
+        "one row per second, process, thread name and bucket of waits for a CPU",
         ns("ts_ns", f"end of the second: {TS}"),
         ns("interval_ns", "length of the interval"),
         Column("pid", "int32", "", "process"),
         ns("bucket_ns", "lower bound; the middle, 1/128 above it, is at most 0.8 % away"),
-        Column("waits", "int64", "events", "waits that took so long"),
+        Column("comm", "string", "", "name of the thread that waited"),
+        Column("waits", "int64", "events", "times that a thread waited and then ran"),
+        ns("total_ns", "runnable, waiting for a CPU"),
+        ns("max_ns", "the longest wait"),
     ),
     table(
         "context_switch",

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from stackledger.capture import program
 from stackledger.capture.program import Filters, build, literal
+from stackledger.capture.symbols import read_functions
 from stackledger.errors import StackledgerError, UsageError
 
 TEMPLATE = """BEGIN
@@ -123,3 +124,36 @@ def test_a_filter_s_text_is_not_looked_at_again() -> None:
     assert 'comm == "__SIZE__"' in text
     assert 'comm == "// \\100listen"' in text
     assert "@listen[" not in text
+
+
+PATH = str(Path("/proc/self/exe").resolve())
+
+
+def _any_function() -> str:
+    return read_functions(PATH).names[0].decode()
+
+
+def test_a_function_enters_a_program_as_hook_and_name():
+    name = _any_function()
+    wanted = program.function(f"{PATH}:{name}")
+    built = build('uretprobe:@function { @a["@function"] = 1; }\n', function=wanted)
+    assert built == f'uretprobe:{PATH}:{name} {{ @a["{name}"] = 1; }}\n'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", ":", "main", f"{PATH}:", ":main", "python:main", f"{PATH}:no such", f"{PATH}:a*"),
+        *(f'{PATH}:main {{ system("id"); }} uprobe:{PATH}:main', f"{PATH}:main,{PATH}:main"),
+        *(f"{PATH}:not_a_function_of_it", "/etc/hosts:main", "/not/there:main", "/tmp:main"),
+        *(f"{PATH}\n:main", "/tmp/a b:main", "/tmp/*:main", f"{PATH}:main\n", "/root/\u00e9:main"),
+    ],
+)
+def test_what_is_no_function_is_refused(text):
+    with pytest.raises(UsageError):
+        program.function(text)
+
+
+def test_a_probe_of_a_function_needs_one():
+    with pytest.raises(UsageError, match="needs a function"):
+        build("uprobe:@function { }\n")
