@@ -36,7 +36,7 @@ from pathlib import Path
 
 from stackledger import catalog, diagnostics
 from stackledger.capture import bpftrace as tracing
-from stackledger.capture import topology
+from stackledger.capture import hooks, topology
 from stackledger.capture.clock import anchor
 from stackledger.capture.control import Control
 from stackledger.capture.interrupts import Interrupts
@@ -178,12 +178,13 @@ def _available(
 
     Raises a StackledgerError for a required one that cannot run.
     """
+    offered = hooks.offered(bpftrace)
     found, others = [], []
     for name in dict.fromkeys(options.probes):
         why = options.unavailable.get(name)
         try:
             if why is None:
-                found.append(catalog.probe(name, bpftrace.version))
+                found.append(catalog.probe(name, bpftrace.version, offered))
         except StackledgerError as failure:
             if options.required is None or name in options.required:
                 raise
