@@ -1,0 +1,64 @@
+"""Runs the suites of every signal that is offered here, and writes what there is and how it went.
+
+    python tests/kernels/inside.py FOLDER [--emulated]
+
+FOLDER/host.json: kernel, bpftrace, and each signal's variant and grade, or why there
+is none. FOLDER/tests.xml: pytest's own report. Not imported, for it runs in a guest.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+
+from stackledger import catalog
+from stackledger.capture import bpftrace, hooks
+from stackledger.errors import StackledgerError
+
+sys.path.insert(0, str(Path(__file__).parent))
+from suites import SUITES
+
+
+def inventory() -> dict[str, object]:
+    """Return what a capture would find here."""
+    other = tuple(shlex.split(os.environ.get("STACKLEDGER_OTHER_BPFTRACE", "")))
+    tracer = bpftrace.find(other or None)
+    offered = hooks.offered(tracer)
+    signals: dict[str, dict[str, str]] = {}
+    for name in dict.fromkeys(one.name for one in catalog.probes().values()):
+        try:
+            probe = catalog.probe(name, tracer.version, offered)
+        except StackledgerError as failure:
+            signals[name] = {"grade": "unavailable", "why": str(failure)}
+        else:
+            signals[name] = {
+                "grade": probe.grade.split()[0].strip(",;"),
+                "variant": probe.variant,
+            }
+    return {"kernel": platform.release(), "bpftrace": str(tracer), "signals": signals}
+
+
+def main(folder: Path, *, emulated: bool) -> int:
+    """Write the two files; return pytest's exit code."""
+    found = inventory()
+    (folder / "host.json").write_text(json.dumps(found, indent=2))
+    signals = found["signals"]
+    assert isinstance(signals, dict)
+    tests = [
+        test
+        for suite in SUITES
+        if signals.get(suite.signal, {}).get("grade") in ("exact", "approximate")
+        for test in suite.tests(emulated=emulated)
+    ]
+    options = ["-q", "--tb=short", "-p", "no:cacheprovider", f"--junitxml={folder}/tests.xml"]
+    return int(pytest.main([*options, *tests]))
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), emulated="--emulated" in sys.argv))
