@@ -165,10 +165,12 @@ def probe(
     """Return a probe by name; of its variants the best that this bpftrace and kernel can run.
 
     `offered` tells whether the kernel has a hook: `tracepoint:block:block_rq_issue`.
-    Raises UsageError where there is no such probe, or none for this bpftrace, and
+    `name.variant` is taken as it is: whoever names it wants to see it fail. Raises UsageError where there is no such probe, or none for this bpftrace, and
     CannotTraceError where the kernel lacks a hook of each.
     """
     best = variants(name)
+    if name != best[0].name:
+        return best[0]
     of_version = [one for one in best if not one.lacks(bpftrace, None)]
     if not of_version:
         raise UsageError("no variant of the probe runs on this bpftrace", name)
