@@ -165,7 +165,8 @@ def probe(
     """Return a probe by name; of its variants the best that this bpftrace and kernel can run.
 
     `offered` tells whether the kernel has a hook: `tracepoint:block:block_rq_issue`.
-    `name.variant` is taken as it is: whoever names it wants to see it fail. Raises UsageError where there is no such probe, or none for this bpftrace, and
+    `name.variant` is taken as it is: whoever names it wants to see it fail. Raises
+    UsageError where there is no such probe, or none for this bpftrace, and
     CannotTraceError where the kernel lacks a hook of each.
     """
     best = variants(name)
