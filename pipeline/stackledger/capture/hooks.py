@@ -11,7 +11,8 @@ from stackledger.capture import trial
 from stackledger.capture.bpftrace import Bpftrace
 
 _PLACES = (Path("/sys/kernel/tracing"), Path("/sys/kernel/debug/tracing"))
-_FUNCTIONS = ("kfunc", "kretfunc", "fentry", "fexit", "kprobe", "kretprobe")
+_KPROBES = ("kprobe", "kretprobe")
+_FUNCTIONS = ("kfunc", "kretfunc", "fentry", "fexit", *_KPROBES)
 
 
 @cache
@@ -51,8 +52,9 @@ def listed(tracefs: Path, attaches: Callable[[str], bool]) -> Callable[[str], bo
             return True
         if name not in functions():
             return False
-        if kind not in kinds:
-            kinds[kind] = attaches(hook)
-        return kinds[kind]
+        means = "kprobe" if kind in _KPROBES else "fentry"
+        if means not in kinds:
+            kinds[means] = attaches(hook)
+        return kinds[means]
 
     return has

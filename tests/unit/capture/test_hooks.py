@@ -50,7 +50,7 @@ def test_a_function_is_there_only_where_one_of_its_kind_attaches(tracefs: Path) 
     assert not has("kfunc:vfs_write")
     assert asked == []
     assert not has("kfunc:vfs_read")
-    assert not has("kfunc:sock_recvmsg")
+    assert not has("kretfunc:sock_recvmsg")
     assert has("kprobe:sock_recvmsg")
     assert asked == ["kfunc:vfs_read", "kprobe:sock_recvmsg"]
 
