@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -30,17 +30,21 @@ class Environment:
     bpftrace: str
     ended_at: datetime
     signals: dict[str, dict[str, str]]
-    ends: dict[str, Counter[str]] = field(default_factory=dict)  # by test file's module
+    ends: tuple[tuple[str, str, str], ...]  # module, test, how it ended
 
 
 def read(folder: Path) -> Environment:
     """Return what an environment's folder holds."""
     host = json.loads((folder / "host.json").read_text())
-    ends: dict[str, Counter[str]] = {}
     report = folder / "tests.xml"
-    for case in ET.parse(report).iter("testcase"):
-        end = next((_ENDS[child.tag] for child in case if child.tag in _ENDS), "passed")
-        ends.setdefault(case.get("classname", ""), Counter())[end] += 1
+    ends = tuple(
+        (
+            case.get("classname", ""),
+            case.get("name", ""),
+            next((_ENDS[child.tag] for child in case if child.tag in _ENDS), "passed"),
+        )
+        for case in ET.parse(report).iter("testcase")
+    )
     ended_at = datetime.fromtimestamp(report.stat().st_mtime, UTC)
     return Environment(host["kernel"], host["bpftrace"], ended_at, host["signals"], ends)
 
@@ -52,11 +56,12 @@ def cell(environment: Environment, signal: str) -> str:
         return "–"
     if told["grade"] == "unavailable":
         return "unavailable"
-    modules = [one.path.removesuffix(".py").replace("/", ".") for one in SUITES]
-    ends: Counter[str] = Counter()
-    for suite, module in zip(SUITES, modules, strict=True):
-        if suite.signal == signal:
-            ends += environment.ends.get(module, Counter())
+    suites = [suite for suite in SUITES if signal in suite.signals]
+    ends = Counter(
+        end
+        for module, test, end in environment.ends
+        if any(suite.has(module, test) for suite in suites)
+    )
     variant = f" ({told['variant']})" if told.get("variant") else ""
     said = ", ".join(f"{ends[end]} {end}" for end in ("passed", "failed", "skipped") if ends[end])
     return f"{told['grade']}{variant}: {said or 'not tested'}"
