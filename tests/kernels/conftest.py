@@ -8,10 +8,7 @@ from pathlib import Path
 
 import pytest
 
-REQUIRED = "required" in (
-    os.environ.get("STACKLEDGER_KERNELS"),
-    os.environ.get("STACKLEDGER_LIVE"),
-)
+REQUIRED = os.environ.get("STACKLEDGER_KERNELS") == "required"
 
 
 @pytest.fixture(scope="session")
@@ -20,7 +17,7 @@ def unable() -> Callable[[str], None]:
 
     def say(reason: str) -> None:
         if REQUIRED:
-            pytest.fail(f"required, but this host {reason}", pytrace=False)
+            pytest.fail(f"STACKLEDGER_KERNELS=required, but this host {reason}", pytrace=False)
         pytest.skip(reason)
 
     return say
