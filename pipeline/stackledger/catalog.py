@@ -31,7 +31,7 @@ _TITLE = re.compile(r"([a-z][a-z0-9_]*)\s{2,}(\S.*)$")
 _EMITS = re.compile(r"([a-z][a-z0-9_]*)\s*\(([^()]*)\)[\s;,.]*")
 _COLUMN = re.compile(r"[a-z][a-z0-9_]*$")
 _VERSION = re.compile(r"bpftrace\s*>=\s*(\d+)\.(\d+)")
-_HOOK = re.compile(r"(?:([a-z]+(?::[a-z0-9_]+)*):)?([a-z0-9_]+)$")
+_HOOK = re.compile(r"(?:([a-z]+(?::[a-z0-9_]+)*):)?([a-z0-9_]+(?:\.[a-z0-9_]+)?)$")
 _FROM = re.compile(r"^// @from (\S+)$", re.MULTILINE)
 _TRACEPOINTS = ("tracepoint", "rawtracepoint")
 
@@ -69,7 +69,7 @@ class Probe:
     needs: str
     min_bpftrace: tuple[int, int]
     string_bytes: int  # what its longest text takes; 0 for what all have
-    hooks: tuple[str, ...]  # e.g. tracepoint:block:block_rq_issue
+    hooks: tuple[str, ...]  # tracepoint:block:block_rq_issue, with .field where that is needed
     grade: str
     overhead: str
     caveats: str
@@ -347,7 +347,10 @@ def _summed(path: Path, line: int, value: str) -> Iterable[Summed]:
 
 
 def _hooks(needs: str) -> tuple[str, ...]:
-    """Return the hooks of a `Needs:` value; a bare name takes the prefix of the one before."""
+    """Return the hooks of a `Needs:` value; a bare name takes the prefix of the one before.
+
+    `tracepoint:tcp:tcp_send_reset.reason` is one with a field that older kernels lack.
+    """
     prefix = ""
     hooks: list[str] = []
     for word in re.split(r"[;,]\s*", needs):

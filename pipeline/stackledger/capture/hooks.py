@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
@@ -25,6 +26,7 @@ def offered(bpftrace: Bpftrace) -> Callable[[str], bool]:
 def listed(tracefs: Path, attaches: Callable[[str], bool]) -> Callable[[str], bool]:
     """Return what tells whether a hook is in tracefs' lists.
 
+    A tracepoint may be asked for a field: `tracepoint:tcp:tcp_send_reset.reason`.
     Of functions it is not enough to be listed: `attaches` is asked for the first of
     a kind. Lockdown may forbid to read their list. Hooks that are neither tracepoints
     nor functions of the kernel are always there.
@@ -45,7 +47,9 @@ def listed(tracefs: Path, attaches: Callable[[str], bool]) -> Callable[[str], bo
     def has(hook: str) -> bool:
         kind, _, name = hook.partition(":")
         if kind == "tracepoint":
-            return (tracefs / "events" / name.replace(":", "/")).is_dir()
+            event, _, field = name.partition(".")
+            place = tracefs / "events" / event.replace(":", "/")
+            return _has_field(place / "format", field) if field else place.is_dir()
         if kind == "rawtracepoint":
             return name in tracepoints()
         if kind not in _FUNCTIONS:
@@ -58,3 +62,11 @@ def listed(tracefs: Path, attaches: Callable[[str], bool]) -> Callable[[str], bo
         return kinds[means]
 
     return has
+
+
+def _has_field(layout: Path, field: str) -> bool:
+    with suppress(OSError):
+        return bool(
+            re.search(rf"\b{re.escape(field)}(\[\d*\])?;\toffset:", layout.read_text("utf-8"))
+        )
+    return False

@@ -8,6 +8,16 @@ import pytest
 
 from stackledger.capture.hooks import listed
 
+FORMAT = """name: block_getrq
+ID: 1054
+format:
+	field:int common_pid;	offset:4;	size:4;	signed:1;
+
+	field:sector_t sector;	offset:16;	size:8;	signed:0;
+	field:char rwbs[8];	offset:28;	size:8;	signed:1;
+
+print fmt: "%s %llu", REC->rwbs, (unsigned long long)REC->sector_of;
+"""
 FUNCTIONS = "vfs_read\nsock_recvmsg\next4_sync_file [ext4]\n"
 
 
@@ -15,6 +25,7 @@ FUNCTIONS = "vfs_read\nsock_recvmsg\next4_sync_file [ext4]\n"
 def tracefs(tmp_path: Path) -> Path:
     (tmp_path / "events" / "block" / "block_getrq").mkdir(parents=True)
     (tmp_path / "events" / "block" / "enable").write_text("0")
+    (tmp_path / "events" / "block" / "block_getrq" / "format").write_text(FORMAT)
     (tmp_path / "available_filter_functions").write_text(FUNCTIONS)
     return tmp_path
 
@@ -25,6 +36,12 @@ def tracefs(tmp_path: Path) -> Path:
         ("tracepoint:block:block_getrq", True),
         ("tracepoint:block:block_io_start", False),
         ("tracepoint:sock:block_getrq", False),
+        ("tracepoint:block:block_getrq.sector", True),
+        ("tracepoint:block:block_getrq.rwbs", True),
+        ("tracepoint:block:block_getrq.sect", False),
+        ("tracepoint:block:block_getrq.tor", False),
+        ("tracepoint:block:block_getrq.sector_of", False),
+        ("tracepoint:block:block_io_start.sector", False),
         ("rawtracepoint:block_getrq", True),
         ("rawtracepoint:block_io_start", False),
         ("kfunc:vfs_read", True),
