@@ -39,9 +39,17 @@ unit *ARGS: setup
 live *ARGS: setup
     pytest -m live {{ ARGS }}
 
-# Other kernels in virtual machines, another bpftrace in a chroot
-kernels *ARGS: setup
-    pytest -m kernels {{ ARGS }}
+# Every signal with another bpftrace and on another kernel; writes docs/compatibility.md
+test-kernels *ARGS: setup
+    #!/usr/bin/env bash
+    set -euo pipefail
+    .ci/setup-kernels
+    results=$(mktemp -d)
+    trap 'rm -rf "$results"' EXIT
+    failed=0
+    STACKLEDGER_KERNELS_RESULTS=$results pytest -m kernels {{ ARGS }} || failed=$?
+    python tests/kernels/compatibility.py "$results" || [[ ${STACKLEDGER_KERNELS:-} != required ]]
+    exit $failed
 
 # Format, lint, types, import contracts
 lint: setup

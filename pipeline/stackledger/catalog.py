@@ -13,13 +13,13 @@ the file and the line.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
-from stackledger.errors import StackledgerError, UsageError, nearest
+from stackledger.errors import CannotTraceError, StackledgerError, UsageError, nearest
 from stackledger.resources import folder
 
 _PROBE_KEYS = ("Emits", "Sums", "Strings", "Needs", "Grade", "Overhead", "Caveats")
@@ -32,7 +32,9 @@ _TITLE = re.compile(r"([a-z][a-z0-9_]*)\s{2,}(\S.*)$")
 _EMITS = re.compile(r"([a-z][a-z0-9_]*)\s*\(([^()]*)\)[\s;,.]*")
 _COLUMN = re.compile(r"[a-z][a-z0-9_]*$")
 _VERSION = re.compile(r"bpftrace\s*>=\s*(\d+)\.(\d+)")
-_HOOK = re.compile(r"(?:([a-z]+(?::[a-z0-9_]+)*):)?([a-z0-9_]+)$")
+_HOOK = re.compile(r"(?:([a-z]+(?::[a-z0-9_]+)*):)?([a-z0-9_]+(?:\.[a-z0-9_]+)?)$")
+_FROM = re.compile(r"^// @from (\S+)$", re.MULTILINE)
+_TRACEPOINTS = ("tracepoint", "rawtracepoint")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +75,19 @@ class Probe:
     needs: str
     min_bpftrace: tuple[int, int]
     string_bytes: int  # what its longest text takes; 0 for what all have
-    hooks: tuple[str, ...]  # e.g. tracepoint:block:block_rq_issue
+    hooks: tuple[str, ...]  # tracepoint:block:block_rq_issue, with .field where that is needed
     grade: str
     overhead: str
     caveats: str
+    origin: str  # stem of the file whose program this is, on other hooks; else its own
+
+    def lacks(
+        self, bpftrace: tuple[int, ...] | None, offered: Callable[[str], bool] | None
+    ) -> list[str]:
+        """Return what keeps it from running: a version, or the hooks that are not offered."""
+        if bpftrace is not None and bpftrace < self.min_bpftrace:
+            return [f"bpftrace {'.'.join(map(str, self.min_bpftrace))} or later"]
+        return [hook for hook in self.hooks if offered is not None and not offered(hook)]
 
     @property
     def tables(self) -> tuple[str, ...]:
@@ -128,23 +139,55 @@ def queries() -> dict[str, Query]:
     return _queries(folder("queries") / "reports")
 
 
-def probe(name: str, bpftrace: tuple[int, ...] | None = None) -> Probe:
-    """Return a probe by name; of its variants the best that this bpftrace can run.
+def variants(name: str) -> list[Probe]:
+    """Return a probe's variants, the best first; raises UsageError with the nearest name.
 
-    Exact before approximate, then the one that asks for the newer bpftrace: it
-    uses what the older lacks. `name.variant` names one. Raises UsageError with the
-    nearest name where there is none, or none for this bpftrace.
+    Exact before approximate, then the one that asks for the newer bpftrace, for it
+    uses what the older lacks, then tracepoints before functions: those stay.
+    `name.variant` is that one alone.
     """
     known = probes()
-    if name in known:
-        return known[name]
-    variants = [one for one in known.values() if one.name == name]
-    if not variants:
+    found = [one for one in known.values() if one.name == name]
+    if not found and name in known:
+        return [known[name]]
+    if not found:
         raise UsageError("no such probe", name, hint=nearest(name, known))
-    fitting = [one for one in variants if bpftrace is None or bpftrace >= one.min_bpftrace]
-    if not fitting:
+    return sorted(
+        found,
+        key=lambda one: (
+            not one.grade.startswith("exact"),
+            tuple(-number for number in one.min_bpftrace),
+            sum(hook.split(":")[0] not in _TRACEPOINTS for hook in one.hooks),
+            one.variant,
+        ),
+    )
+
+
+def probe(
+    name: str,
+    bpftrace: tuple[int, ...] | None = None,
+    offered: Callable[[str], bool] | None = None,
+) -> Probe:
+    """Return a probe by name; of its variants the best that this bpftrace and kernel can run.
+
+    `offered` tells whether the kernel has a hook: `tracepoint:block:block_rq_issue`.
+    `name.variant` is taken as it is: whoever names it wants to see it fail. Raises
+    UsageError where there is no such probe, or none for this bpftrace, and
+    CannotTraceError where the kernel lacks a hook of each.
+    """
+    best = variants(name)
+    if name != best[0].name:
+        return best[0]
+    of_version = [one for one in best if not one.lacks(bpftrace, None)]
+    if not of_version:
         raise UsageError("no variant of the probe runs on this bpftrace", name)
-    return max(fitting, key=lambda one: (one.grade.startswith("exact"), one.min_bpftrace))
+    for one in of_version:
+        if not one.lacks(bpftrace, offered):
+            return one
+    missing = of_version[0].lacks(bpftrace, offered)
+    raise CannotTraceError(
+        "this kernel lacks what the probe needs", f"{name}: {', '.join(missing)}"
+    )
 
 
 @cache
@@ -207,7 +250,13 @@ def read_probe(path: Path) -> Probe:
         grade=grade,
         overhead=header.text("Overhead"),
         caveats=header.text("Caveats"),
+        origin=_origin(path),
     )
+
+
+def _origin(path: Path) -> str:
+    found = _FROM.search(path.read_text(encoding="utf-8"))
+    return found[1] if found else path.stem
 
 
 def read_query(path: Path) -> Query:
@@ -304,7 +353,10 @@ def _summed(path: Path, line: int, value: str) -> Iterable[Summed]:
 
 
 def _hooks(needs: str) -> tuple[str, ...]:
-    """Return the hooks of a `Needs:` value; a bare name takes the prefix of the one before."""
+    """Return the hooks of a `Needs:` value; a bare name takes the prefix of the one before.
+
+    `tracepoint:tcp:tcp_send_reset.reason` is one with a field that older kernels lack.
+    """
     prefix = ""
     hooks: list[str] = []
     for word in re.split(r"[;,]\s*", needs):

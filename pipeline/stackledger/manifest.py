@@ -81,6 +81,7 @@ class ProbeRun(msgspec.Struct, kw_only=True):
 
     name: str
     variant: str
+    grade: str = ""  # exact or approximate, as the variant's header says
     sha256: str  # of the program as it ran, without control.py's two probes
     tables: list[str]
     state: str = "starting"

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -180,7 +182,10 @@ def connect(
     """
     import duckdb
 
-    connection = duckdb.connect(":memory:")
+    # What does not fit into memory goes where temporary files belong, not into the
+    # current folder, which may be read-only. DuckDB makes it when needed, and removes it.
+    spill = Path(tempfile.gettempdir()) / f"stackledger-{secrets.token_hex(8)}"
+    connection = duckdb.connect(":memory:", config={"temp_directory": str(spill)})
     interruptible(connection)
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET enable_progress_bar = false")

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from stackledger import catalog
-from stackledger.capture import trial
+from stackledger.capture import hooks, trial
 from stackledger.capture.bpftrace import find
 from stackledger.capture.preconditions import tracefs_mount
 from stackledger.capture.program import build
@@ -65,8 +65,9 @@ def test_every_signal_of_the_catalogue_is_tried_here(tmp_path):
     assert report.host["privileges"]["state"] == "ok"
     assert report.host["tracefs"]["state"] == "ok"
     assert report.host["bpftrace"]["found"] == f"{find()} at {find().command[0]}"
+    offered = hooks.offered(find())
     for name, signal in report.signals.items():
-        assert signal["state"] == catalog.probe(name, find().version).grade.split()[0]
+        assert signal["state"] == catalog.probe(name, find().version, offered).grade.split()[0]
 
 
 def test_the_page_fits_a_terminal():

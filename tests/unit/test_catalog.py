@@ -9,7 +9,7 @@ import pytest
 from stackledger import catalog
 from stackledger.capture.bpftrace import Bpftrace, longest
 from stackledger.capture.layout import raw_kind
-from stackledger.errors import StackledgerError, UsageError
+from stackledger.errors import CannotTraceError, StackledgerError, UsageError
 from stackledger.schema import TABLES
 
 PROBE = """#!/usr/bin/env bpftrace
@@ -121,6 +121,30 @@ def test_the_best_variant_that_this_bpftrace_can_run() -> None:
     assert catalog.probe("block_io.tracepoint", (0, 23, 2)).variant == "tracepoint"
     with pytest.raises(UsageError):
         catalog.probe("block_io", (0, 16))
+
+
+def test_the_best_variant_that_this_kernel_can_run() -> None:
+    new = {hook for one in catalog.variants("block_io")[:2] for hook in one.hooks}
+    old = {*catalog.probe("block_io.fentry").hooks}
+    assert catalog.probe("block_io", (0, 23, 2), new.__contains__).variant == "rawtracepoint"
+    assert catalog.probe("block_io", (0, 17, 0), new.__contains__).variant == "tracepoint"
+    assert catalog.probe("block_io", (0, 17, 0), (new | old).__contains__).variant == "tracepoint"
+    assert catalog.probe("block_io", (0, 23, 2), old.__contains__).variant == "fentry"
+    less = old - {"tracepoint:block:block_rq_merge"}
+    with pytest.raises(CannotTraceError, match="this kernel lacks what the probe needs: block_io"):
+        catalog.probe("block_io", (0, 23, 2), less.__contains__)
+
+
+def test_a_probe_says_what_it_lacks() -> None:
+    ledger = catalog.variants("request_ledger")[0]
+    assert ledger.variant == ""
+    assert ledger.lacks((0, 16), None) == ["bpftrace 0.17 or later"]
+    assert ledger.lacks((0, 17), lambda hook: "sock_" not in hook) == [
+        "tracepoint:sock:sock_recv_length",
+        "tracepoint:sock:sock_send_length",
+        "tracepoint:sock:inet_sock_set_state",
+    ]
+    assert ledger.lacks((0, 17), lambda _hook: True) == []
 
 
 def test_every_probe_emits_registered_tables() -> None:

@@ -73,9 +73,9 @@ def columns(connection: duckdb.DuckDBPyConnection, tables: Mapping[str, Table] =
 
 
 def probes(capture: Capture) -> Rows:
-    """Return one row per probe: how it ended, its rows, its error."""
-    return ["probe", "variant", "state", "rows", "error"], [
-        (run.name, run.variant or "–", run.state, run.rows, run.error)
+    """Return one row per probe: how exact it was, how it ended, its rows, its error."""
+    return ["probe", "variant", "grade", "state", "rows", "error"], [
+        (run.name, run.variant or "–", run.grade or "–", run.state, run.rows, run.error)
         for run in capture.manifest.probes
     ]
 

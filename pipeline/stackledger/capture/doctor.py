@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stackledger import catalog
-from stackledger.capture import program, trial
+from stackledger.capture import hooks, program, trial
 from stackledger.capture.bpftrace import find
 from stackledger.capture.preconditions import Finding, State, host_findings, newer_kernel, obstacle
 from stackledger.capture.symbols import read_functions
@@ -55,13 +55,11 @@ def examine_signals(host: Host) -> list[Finding]:
     Of several variants the one that a capture would take here.
     """
     names = dict.fromkeys(probe.name for probe in catalog.probes().values())
-    version = None if host.bpftrace is None else host.bpftrace.version
-    probes = [catalog.probe(name, version) for name in names]
     if host.bpftrace is None:
-        return [_untried(probe, host) for probe in probes]
+        return [_untried(catalog.probe(name), host) for name in names]
     # Compiling a program keeps a CPU busy: more at once would only run out of time.
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-        return list(pool.map(lambda probe: _try(host, probe), probes))
+        return list(pool.map(lambda name: _signal(host, name), names))
 
 
 def ledger_obstacle(host: Host, signals: Sequence[Finding]) -> Finding | None:
@@ -70,6 +68,18 @@ def ledger_obstacle(host: Host, signals: Sequence[Finding]) -> Finding | None:
     if any(one.state != "unavailable" for one in ledgers):
         return obstacle(host.findings)
     return obstacle(host.findings) or next(iter(ledgers), None)
+
+
+def _signal(host: Host, name: str) -> Finding:
+    """Try the variant that a capture would take."""
+    assert host.bpftrace is not None
+    offered = hooks.offered(host.bpftrace)
+    for probe in catalog.variants(name):
+        if not probe.lacks(host.bpftrace.version, offered):
+            return _try(host, probe)
+    probe = catalog.variants(name)[0]
+    lacks = probe.lacks(host.bpftrace.version, offered)
+    return Finding(name, "unavailable", probe.purpose, _lacking(lacks), newer_kernel())
 
 
 def _try(host: Host, probe: catalog.Probe) -> Finding:
@@ -83,7 +93,7 @@ def _try(host: Host, probe: catalog.Probe) -> Finding:
         return Finding(probe.name, "unavailable", probe.purpose, str(failure))
     reason = trial.attach(host.bpftrace, probe.name, text)
     if reason is None:
-        return Finding(probe.name, _grade(probe), probe.purpose, _better(probe))
+        return Finding(probe.name, _grade(probe), probe.purpose, _better(host.bpftrace, probe))
     remedy = newer_kernel() if "not found" in reason or "not available" in reason else ""
     return Finding(probe.name, "unavailable", probe.purpose, reason, remedy)
 
@@ -101,16 +111,31 @@ def _untried(probe: catalog.Probe, host: Host) -> Finding:
     return Finding(probe.name, "unavailable", probe.purpose, why)
 
 
-def _better(probe: catalog.Probe) -> str:
+def _better(bpftrace: Bpftrace, probe: catalog.Probe) -> str:
     """Say what an approximate variant lacks to be exact."""
-    exact = [
-        ".".join(map(str, other.min_bpftrace))
-        for other in catalog.probes().values()
-        if other.name == probe.name and _grade(other) == "exact"
-    ]
-    if _grade(probe) == "exact" or not exact:
+    if _grade(probe) == "exact":
         return ""
-    return f"exact with bpftrace {min(exact)} or later"
+    for other in catalog.variants(probe.name):
+        if _grade(other) == "exact":
+            lacks = other.lacks(None, hooks.offered(bpftrace))
+            if lacks:
+                return f"exact where the kernel has {_named(lacks)}"
+            return f"exact with {', '.join(other.lacks(bpftrace.version, None))}"
+    return ""
+
+
+def _lacking(lacks: Sequence[str]) -> str:
+    if lacks[0].startswith("bpftrace "):
+        return f"needs {lacks[0]}"
+    return f"the kernel lacks {_named(lacks)}"
+
+
+def _named(lacks: Sequence[str]) -> str:
+    """Return the names of hooks, without what the first has said of the others."""
+    kinds = [hook.rpartition(":")[0] for hook in lacks]
+    names = [hook.rpartition(":")[2] for hook in lacks]
+    prefixes = [f"{kind}:" if kind not in kinds[:at] else "" for at, kind in enumerate(kinds)]
+    return ", ".join(f"{prefix}{name}" for prefix, name in zip(prefixes, names, strict=True))
 
 
 def _grade(probe: catalog.Probe) -> State:

@@ -35,6 +35,7 @@ class Intake:
         self.run = ProbeRun(
             name=probe.name,
             variant=probe.variant,
+            grade=probe.grade.split()[0].strip(",;"),
             sha256=hashlib.sha256(program.encode()).hexdigest(),
             tables=self.tables,
         )
@@ -47,7 +48,7 @@ class Intake:
         self.received = dict.fromkeys(self.tables, 0)
         self._produced: dict[str, int] = {}
         self._maps: dict[str, Any] = {}
-        self._stem = probe.path.stem
+        self._stem = probe.origin
         self._stopped_ns = self._ended_ns = 0
         self._undecodable: dict[str, int] = {}
         self.own = probe.grade == OWN

@@ -12,6 +12,7 @@ Templates are readable bpftrace:
                      blocks for all probes are in probes/blocks/
     // @sum TABLE[…] += …   is written out by sums.py
     uprobe:@function       the function that was asked for; "@function" its name
+    // @from NAME    puts another file's program here, on other hooks: variants.py
 
 `// @stopped` is left for control.py.
 """
@@ -26,6 +27,7 @@ from pathlib import Path
 
 from stackledger.capture import sums as summing
 from stackledger.capture.symbols import read_functions
+from stackledger.capture.variants import derived
 from stackledger.catalog import Summed
 from stackledger.errors import StackledgerError, UsageError, nearest
 from stackledger.resources import folder
@@ -113,7 +115,8 @@ def _own_pid() -> int:
 
 
 def unfolded(template: str) -> str:
-    """Return the template with its blocks put in where they are used."""
+    """Return the template with its blocks put in where they are used; a variant's whole."""
+    template = derived(template, unfolded)
     blocks = dict(_BLOCK.findall(template))
 
     def block(found: re.Match[str]) -> str:

@@ -85,6 +85,7 @@ def _probe(name: str, path: Path, text: str) -> Probe:
         grade=OWN,
         overhead="",
         caveats="",
+        origin=path.stem,
     )
 
 

@@ -40,6 +40,7 @@ from stackledger.capture import topology
 from stackledger.capture.clock import anchor
 from stackledger.capture.control import Control
 from stackledger.capture.interrupts import Interrupts
+from stackledger.capture.limits import attach_limit_s
 from stackledger.capture.manifest import safe_word, save
 from stackledger.capture.program import Filters, build, function
 from stackledger.capture.recording import Progress, Recording
@@ -72,7 +73,7 @@ class Options:
     function: str = ""  # FILE:NAME, what function_latency times
     payload: bool = False
     bpftrace: tuple[str, ...] | None = None  # how to call it; None finds it
-    attach_limit_s: float = 60.0
+    attach_limit_s: float = field(default_factory=lambda: attach_limit_s("60s"))
     stop_grace_s: float = 30.0  # of silence: detaching takes long on an overloaded host
     map_keys: int = 32768
     string_bytes: int = 64

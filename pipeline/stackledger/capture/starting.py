@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from stackledger import catalog, diagnostics
 from stackledger.capture import bpftrace as tracing
+from stackledger.capture import hooks
 from stackledger.capture.program import build, function
 from stackledger.capture.stream import Stream
 from stackledger.errors import CannotTraceError, StackledgerError
@@ -88,12 +89,13 @@ def _available(
 
     Raises a StackledgerError for a required one that cannot run.
     """
+    offered = hooks.offered(bpftrace)
     found, others = [], []
     for name in dict.fromkeys(options.probes):
         why = options.unavailable.get(name)
         try:
             if why is None:
-                found.append(catalog.probe(name, bpftrace.version))
+                found.append(catalog.probe(name, bpftrace.version, offered))
         except StackledgerError as failure:
             if options.required is None or name in options.required:
                 raise

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from stackledger.capture import program
 from stackledger.capture.bpftrace import Tracer, environment
 from stackledger.capture.control import Control
+from stackledger.capture.limits import attach_limit_s
 from stackledger.capture.lines import Message, Row, read_line
 from stackledger.errors import CannotTraceError
 
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
 
     from stackledger.capture.bpftrace import Bpftrace
 
-# An emulated kernel needs up to 25 s to attach a long program.
-ATTACH_LIMIT_S = 30.0
+ATTACH_LIMIT_S = attach_limit_s("30s")
 STACK_BYTES = 16384
 _STOP_GRACE_S = 5.0
 _SILENCE_S = 0.05
