@@ -16,7 +16,7 @@ from pathlib import Path
 READS, WRITES, BLOCK = 101, 53, 8192
 WORK_READS, WORK_BYTES = 211, 1000
 PINGS = 47
-BURN_S = 0.31
+BURN_S, MEMORY, GROUP_READS = 0.31, 37 << 20, 41
 IOSTAT_S = 4
 
 
@@ -76,17 +76,26 @@ def interface(namespace: str) -> dict[str, dict[str, int]]:
     return {"name": {here: 1}, "begun": begun, "ended": ended, "last": last}
 
 
-def burn(groups: list[str]) -> float:
-    """Burn CPU time in a process that is in the groups; return how much, by its own count."""
+def burn(groups: list[str], device: str) -> float:
+    """Burn CPU time in a process that is in the groups; return how much, by its own count.
+
+    It also takes memory, and reads from the disk.
+    """
     script = (
         "import os, sys, time\n"
-        "for group in sys.argv[2:]:\n"
+        "for group in sys.argv[3:]:\n"
         "    open(group + '/cgroup.procs', 'w').write(str(os.getpid()))\n"
         "begun = time.process_time()\n"
         "while time.process_time() - begun < float(sys.argv[1]): pass\n"
-        "print(time.process_time() - begun)\n"
+        f"much = bytearray(os.urandom({MEMORY}))\n"
+        "import mmap\n"
+        "disk = os.open(sys.argv[2], os.O_RDONLY | os.O_DIRECT)\n"
+        f"room = mmap.mmap(-1, {BLOCK})\n"
+        f"for _ in range({GROUP_READS}): os.readv(disk, [room])\n"
+        "print(time.process_time() - begun, flush=True)\n"
+        "time.sleep(1.3)\n"
     )
-    return float(run(sys.executable, "-c", script, str(BURN_S), *groups))
+    return float(run(sys.executable, "-c", script, str(BURN_S), device, *groups))
 
 
 def work(device: str) -> list[dict[str, int]]:
@@ -161,7 +170,7 @@ def main() -> None:
     device, namespace, *groups = sys.argv[1:]
     time.sleep(1.2)
     told = {
-        "cpu_s": burn(groups),
+        "cpu_s": burn(groups, device),
         "disk": disk(device),
         "process": work(device),
         "connections": connections(namespace),

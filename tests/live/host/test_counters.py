@@ -28,7 +28,7 @@ def test_a_disk_s_counters_are_exactly_what_was_done(recorded):
     # The process of the scene reads 1 MB later; only dd writes.
     assert found["writes"] == scene.WRITES
     assert found["write_bytes"] == scene.WRITES * scene.BLOCK
-    assert found["reads"] >= scene.READS
+    assert found["reads"] >= scene.READS + scene.GROUP_READS
 
 
 def test_iostat_s_columns_are_sysstat_s(recorded):
@@ -43,6 +43,9 @@ def test_iostat_s_columns_are_sysstat_s(recorded):
     # What came before the first write was dd's; the later reads are another's.
     last = max(row["ts_ns"] for row in rows if row["w/s"] > 0)
     rows = [row for row in rows if row["ts_ns"] <= last]
+    # The cgroup's reads came a second and more before dd's.
+    first = min(row["ts_ns"] for row in rows if row["r/s"] > 0)
+    rows = [row for row in rows if row["ts_ns"] > first]
 
     def total(column):
         return sum((row[column] or 0) * seconds[row["ts_ns"]] for row in rows)
@@ -111,11 +114,14 @@ def test_an_interface_that_comes_goes_and_comes_again(recorded):
     assert names == [row[0] for row in rows]
 
 
-def test_cpu_time_of_a_cgroup_of_either_version(recorded):
+def test_cpu_memory_and_reads_of_a_cgroup_of_either_version(recorded):
     assert recorded.groups, "no cgroup hierarchy here counts CPU time"
+    counted = set()
     for path in recorded.groups:
         found = recorded.one(
-            "SELECT sum(cpu_ns) AS cpu_ns, sum(user_ns + system_ns) AS parts_ns"
+            "SELECT sum(cpu_ns) AS cpu_ns, sum(user_ns + system_ns) AS parts_ns,"
+            " max(memory_bytes) AS memory_bytes, sum(reads) AS reads,"
+            " sum(read_bytes) AS read_bytes, max(tasks) AS tasks"
             " FROM cgroup_stat WHERE cgroup = $1",
             path,
         )
@@ -123,6 +129,15 @@ def test_cpu_time_of_a_cgroup_of_either_version(recorded):
         # The process also ends in the group.
         assert found["cpu_ns"] == pytest.approx(burnt_ns, rel=0.02, abs=15e6), path
         assert found["parts_ns"] == pytest.approx(burnt_ns, rel=0.05, abs=30e6), path
+        counted |= {name for name, value in found.items() if value is not None}
+        if found["memory_bytes"] is not None:
+            assert scene.MEMORY <= found["memory_bytes"] < 2 * scene.MEMORY
+        if found["reads"] is not None:
+            assert found["reads"] == scene.GROUP_READS
+            assert found["read_bytes"] == scene.GROUP_READS * scene.BLOCK
+        if found["tasks"] is not None:
+            assert found["tasks"] == 1
+    assert counted >= {"memory_bytes", "reads", "tasks"}
     listed = {row[0]: row[2] for row in run(recorded.sql, "cgroups").rows}
     assert set(recorded.groups) <= set(listed)
 

@@ -75,14 +75,18 @@ def io_stat(content: str) -> Numbers:
     return found
 
 
-def serviced(content: str) -> tuple[int, int]:
-    """Return the sums over devices of reads and writes in one of version 1's blkio files."""
+def serviced(content: str) -> tuple[int, int] | None:
+    """Return the sums over devices of reads and writes in one of version 1's blkio files.
+
+    None where no device is named: nothing was read, or this kernel (6.10 and later)
+    counts only on disks that have a limit set.
+    """
     sums = {"Read": 0, "Write": 0}
-    for line in content.splitlines():
-        words = line.split()
-        if len(words) == 3 and words[1] in sums:
-            sums[words[1]] += int(words[2])
-    return sums["Read"], sums["Write"]
+    devices = [line.split() for line in content.splitlines() if len(line.split()) == 3]
+    for _, kind, value in devices:
+        if kind in sums:
+            sums[kind] += int(value)
+    return (sums["Read"], sums["Write"]) if devices else None
 
 
 def _unified(folder: str, counts: Numbers, levels: Numbers) -> None:
@@ -151,7 +155,7 @@ def _blkio(folder: str, counts: Numbers, levels: Numbers) -> None:
         for suffix in ("_recursive", ""):
             with suppress(OSError):
                 told = serviced(text(f"{folder}/blkio.throttle.io_{name}{suffix}"))
-                counts.update(zip(columns, told, strict=True))
+                counts.update(zip(columns, told or (), strict=False))
                 break
 
 

@@ -96,6 +96,12 @@ def test_version_1_in_hierarchies_of_its_own(tmp_path: Path) -> None:
     assert levels == {"memory_bytes": 4096}
 
 
+def test_disks_that_are_not_counted_are_not_zero() -> None:
+    """Linux 6.10 and later count for version 1 only where a limit is set."""
+    assert cgroupfiles.serviced("Total 0\n") is None
+    assert cgroupfiles.serviced("8:0 Read 0\n8:0 Write 0\n8:0 Total 0\nTotal 0\n") == (0, 0)
+
+
 def test_both_versions_side_by_side_are_one_tree(tmp_path: Path) -> None:
     for root in ("cpuacct", "memory", "unified"):
         (tmp_path / root / "docker" / "x y").mkdir(parents=True)
