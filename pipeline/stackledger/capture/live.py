@@ -14,8 +14,6 @@ from stackledger.capture.stream import Stream
 from stackledger.errors import StackledgerError
 from stackledger.manifest import Loss, Manifest
 
-_STOP_GRACE_S = 5.0
-
 
 class EnoughError(Exception):
     """The sink wants no more."""
@@ -46,11 +44,11 @@ def watch(options: Options, sink_for: Callable[[Manifest], Sink]) -> list[Loss]:
             late.sink = sink_for(manifest)
             try:
                 recording.run(options.duration_s, None)
-                recording.stop(_STOP_GRACE_S)
+                failed = [stream.run for stream in streams if stream.run.error]
+                recording.stop(options.stop_grace_s)
                 late.flush()
             except EnoughError:
-                pass
-            failed = [stream.run for stream in streams if stream.run.error]
+                failed = []
             if failed:
                 raise StackledgerError(f"{failed[0].name} ended", failed[0].error)
             return [loss for stream in streams for loss in stream.losses()]
