@@ -15,6 +15,10 @@ from stackledger.errors import StackledgerError
 from stackledger.manifest import Loss, Manifest
 
 
+# Whoever pressed Ctrl-C is waiting: a bpftrace that detaches for longer is killed.
+_STOP_GRACE_S = 3.0
+
+
 class EnoughError(Exception):
     """The sink wants no more."""
 
@@ -45,7 +49,7 @@ def watch(options: Options, sink_for: Callable[[Manifest], Sink]) -> list[Loss]:
             try:
                 recording.run(options.duration_s, None)
                 failed = [stream.run for stream in streams if stream.run.error]
-                recording.stop(options.stop_grace_s)
+                recording.stop(_STOP_GRACE_S)
                 late.flush()
             except EnoughError:
                 failed = []
