@@ -107,7 +107,7 @@ def test_a_path_keeps_its_end_and_empty_columns_give_way_in_a_state(capsys, monk
     monkeypatch.setenv("COLUMNS", "40")
     columns = ["path", "reads", "a_column_without_any_value", "writes"]
     rows = [("/usr/share/locale/locale.alias/and/so/on/name.txt", 7, 0, 1)]
-    time, head, line = lines(capsys, rows, columns=columns)
+    _, head, line = lines(capsys, rows, columns=columns)
     assert head.split() == ["path", "reads", "writes"]
     assert line.startswith("…")
     assert "/name.txt " in line

@@ -14,7 +14,6 @@ from stackledger.capture.stream import Stream
 from stackledger.errors import StackledgerError
 from stackledger.manifest import Loss, Manifest
 
-
 # Whoever pressed Ctrl-C is waiting: a bpftrace that detaches for longer is killed.
 _STOP_GRACE_S = 3.0
 
