@@ -101,3 +101,14 @@ def test_hostile_names_stay_on_their_line(capsys):
     told = lines(capsys, [(*ROW[:1], "a\x1b[2J\nb", *ROW[2:])])
     assert len(told) == 2
     assert "\x1b" not in told[1]
+
+
+def test_a_path_keeps_its_end_and_empty_columns_give_way_in_a_state(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    columns = ["path", "reads", "a_column_without_any_value", "writes"]
+    rows = [("/usr/share/locale/locale.alias/and/so/on/name.txt", 7, 0, 1)]
+    _, head, line = lines(capsys, rows, columns=columns)
+    assert head.split() == ["path", "reads", "writes"]
+    assert line.startswith("…")
+    assert "/name.txt " in line
+    assert len(line) <= 40

@@ -190,3 +190,28 @@ def test_rates_are_those_of_the_range(part):
             )
         assert rates[0]
         assert rates[1] == {key: 2 * rate for key, rate in rates[0].items()}
+
+
+@pytest.fixture(scope="module")
+def narrowed(capture, case_rows):
+    """Every kind of narrowing at once."""
+    selection = Selection(
+        TimeRange("+0s", "+900ms"),
+        Processes((3, 4), ("postgres", "python"), (), ("app", "database")),
+    )
+    return capture(
+        before=lambda it: narrow(it, selection, TABLES.values(), ledger=True), **case_rows("chain")
+    )
+
+
+@pytest.mark.parametrize("name", sorted(queries()))
+def test_every_query_runs_over_a_part(narrowed, name):
+    run(narrowed, name)
+
+
+@pytest.mark.parametrize("table", sorted(TABLES))
+def test_every_table_of_a_part_has_all_its_columns(narrowed, table):
+    cursor = narrowed.execute(f'FROM "{table}" LIMIT 0')
+    assert [column[0] for column in cursor.description] == [
+        column.name for column in TABLES[table].columns
+    ]

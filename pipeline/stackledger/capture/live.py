@@ -14,7 +14,8 @@ from stackledger.capture.stream import Stream
 from stackledger.errors import StackledgerError
 from stackledger.manifest import Loss, Manifest
 
-_STOP_GRACE_S = 5.0
+# Whoever pressed Ctrl-C is waiting: a bpftrace that detaches for longer is killed.
+_STOP_GRACE_S = 3.0
 
 
 class EnoughError(Exception):
@@ -46,11 +47,11 @@ def watch(options: Options, sink_for: Callable[[Manifest], Sink]) -> list[Loss]:
             late.sink = sink_for(manifest)
             try:
                 recording.run(options.duration_s, None)
+                failed = [stream.run for stream in streams if stream.run.error]
                 recording.stop(_STOP_GRACE_S)
                 late.flush()
             except EnoughError:
-                pass
-            failed = [stream.run for stream in streams if stream.run.error]
+                failed = []
             if failed:
                 raise StackledgerError(f"{failed[0].name} ended", failed[0].error)
             return [loss for stream in streams for loss in stream.losses()]

@@ -39,6 +39,9 @@ def live(
     comm: Annotated[
         list[str] | None, typer.Option("--comm", metavar="NAME", help="Only threads so called.")
     ] = None,
+    function: Annotated[
+        str, typer.Option("--function", metavar="FILE:NAME", help="What funclatency times.")
+    ] = "",
     limit: LimitOption = None,
     form: Annotated[
         Format, typer.Option("--format", help="table, csv or jsonl: a pipe gets each line at once.")
@@ -72,6 +75,7 @@ def live(
         probes=probes,
         duration_s=None if duration is None else seconds(duration),
         filters=Filters(tuple(pid or ()), tuple(comm or ())),
+        function=function,
     )
     require()
     table = LiveTable(form, limit=limit)

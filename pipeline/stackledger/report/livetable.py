@@ -50,13 +50,15 @@ class LiveTable:
         sys.stdout.flush()
 
     def _table(self, rows: Sequence[Sequence[Any]], at_ns: int, *, first: bool) -> None:
-        heads = [shown.heading(name) for name in self._columns]
+        columns = self._columns
+        if not self.event:
+            columns, rows = _telling(columns, rows)
+        heads = [shown.heading(name) for name in columns]
         cells = [
-            [_cell(name, value) for name, value in zip(self._columns, row, strict=True)]
-            for row in rows
+            [_cell(name, value) for name, value in zip(columns, row, strict=True)] for row in rows
         ]
-        if first:
-            self._widths = _widths(self._columns, heads, cells)
+        if first or not self.event:
+            self._widths = _widths(columns, cells)
         right = [
             all(shown.is_number(row[at]) or row[at] is None for row in rows)
             for at in range(len(heads))
@@ -64,36 +66,66 @@ class LiveTable:
         if not self.event:
             print(("" if first else "\n") + timestamp(at_ns)[11:19])
         if first or not self.event:
-            print(_line(heads, self._widths, right))
+            print(_line(heads, self._widths, right, whole=False))
         for line in cells:
             print(_line(line, self._widths, right))
 
 
-def _widths(columns: list[str], heads: list[str], cells: list[list[str]]) -> list[int]:
+def _telling(
+    columns: list[str], rows: Sequence[Sequence[Any]]
+) -> tuple[list[str], Sequence[Sequence[Any]]]:
+    """Return the columns that are not 0, NULL or empty in every row, where not all have room."""
+    if sum(_needed(name) for name in columns) + len(columns) - 1 <= _room():
+        return columns, rows
+    kept = [
+        at for at in range(len(columns)) if any(row[at] not in (None, 0, "", False) for row in rows)
+    ]
+    return [columns[at] for at in kept], [[row[at] for at in kept] for row in rows]
+
+
+def _room() -> int:
+    return shutil.get_terminal_size().columns
+
+
+def _needed(column: str) -> int:
+    usual = next((width for end, width in _USUAL.items() if column.endswith(end)), 0)
+    return max(usual, cell_len(shown.heading(column)))
+
+
+def _widths(columns: list[str], cells: list[list[str]]) -> list[int]:
     """Return a width for each column: what the first rows need, as far as the screen goes."""
     widths = []
     for at, name in enumerate(columns):
-        usual = next((width for end, width in _USUAL.items() if name.endswith(end)), 0)
-        needed = max((cell_len(line[at]) for line in cells), default=0)
-        widths.append(max(cell_len(heads[at]), usual, needed))
-    room = shutil.get_terminal_size().columns - (len(columns) - 1)
-    while sum(widths) > room and max(widths[1:], default=0) > _NARROWEST:
+        longest = max((cell_len(line[at]) for line in cells), default=0)
+        widths.append(max(_needed(name), longest))
+    room = _room() - (len(columns) - 1)
+    yielding = [at for at, name in enumerate(columns) if not name.endswith("ts_ns")]
+    while sum(widths) > room and yielding:
         # The widest gives way; what is cut ends with a sign of it.
-        widest = max(range(1, len(widths)), key=widths.__getitem__)
+        widest = max(yielding, key=widths.__getitem__)
+        if widths[widest] <= _NARROWEST:
+            break
         widths[widest] -= 1
     return widths
 
 
-def _line(cells: list[str], widths: list[int], right: list[bool]) -> str:
+def _line(cells: list[str], widths: list[int], right: list[bool], *, whole: bool = True) -> str:
+    """Return one line; a number is never cut where `whole`, rather the line gets longer."""
     words = []
     for word, width, to_the_right in zip(cells, widths, right, strict=True):
         if cell_len(word) > width:
-            # A number is never cut: the line gets longer.
-            words.append(word if to_the_right else f"{set_cell_size(word, width - 1)}…")
+            words.append(word if to_the_right and whole else _cut(word, width))
         else:
             space = " " * (width - cell_len(word))
             words.append(space + word if to_the_right else word + space)
     return " ".join(words).rstrip()
+
+
+def _cut(word: str, width: int) -> str:
+    """Return a text that fits, with a sign where it was cut: a path keeps its end."""
+    if word.startswith("/"):
+        return f"…{set_cell_size(word[::-1], width - 1)[::-1]}"
+    return f"{set_cell_size(word, width - 1)}…"
 
 
 def _cell(column: str, value: Any) -> str:
