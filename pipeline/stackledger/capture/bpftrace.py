@@ -113,6 +113,7 @@ class Tracer:
         the map was to save, and system calls that may be counted in turn.
         """
         self.stderr = b""
+        self._misses_signals = bpftrace.version < (0, 20)
         # Not an argument: those are limited in size, and any user can read them.
         source = os.memfd_create(name)
         os.write(source, program.encode())
@@ -206,6 +207,15 @@ class Tracer:
     def interrupt(self) -> None:
         """Ask it to end: its END probes run and its maps are printed."""
         self._signal(signal.SIGINT)
+
+    def remind(self) -> None:
+        """Ask again, where it may not have noticed.
+
+        Before 0.20 bpftrace misses a signal that comes while it reads its buffers (once
+        in 25 captures of a busy host); after, a second one ends it without its maps.
+        """
+        if self._misses_signals:
+            self.interrupt()
 
     def kill(self) -> None:
         """End it and its group at once, and close the pipes."""

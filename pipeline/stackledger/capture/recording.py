@@ -34,6 +34,7 @@ _QUARTER_BYTES = 256 << 10
 _STOP_LIMIT_S = 120.0
 _PROGRAM_FILE = re.compile(r"/proc/self/fd/\d+")
 _ASK_AGAIN_S = 0.5
+_REMIND_S = 2.0
 # bpftrace 0.17 reads one buffer per CPU in turn: the last row of one is not the last of all.
 _QUIET_S = 0.15
 
@@ -239,12 +240,17 @@ class Recording:
         return True
 
     def _take_last(self, grace_s: float) -> None:
-        begun = quiet_since = time.monotonic()
+        begun = quiet_since = asked = time.monotonic()
         while any(stream.open for stream in self._streams) and self._interrupts.count <= 1:
             if self._pump(0.1):
                 quiet_since = time.monotonic()
             self._decode()
             now = time.monotonic()
+            if now - asked > _REMIND_S:
+                asked = now
+                for stream in self._streams:
+                    if stream.open:
+                        stream.tracer.remind()
             if now - quiet_since > grace_s or now - begun > _STOP_LIMIT_S:
                 return
         self._decode()

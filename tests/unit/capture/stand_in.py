@@ -3,6 +3,7 @@
     stand_in.py MODE -f json PROGRAM
 
 Modes: fine · dies (after its first rows) · never (attaches) · deaf (to SIGINT) ·
+hard-of-hearing (misses the first) ·
 one-dies, one-refused (that of the raw tracepoint; the other is fine)
 """
 
@@ -49,7 +50,7 @@ def main() -> None:
         say('{"type": "value", "data": ["stackledger_attached",1]}\n')
     sys.stdout.flush()
     printed = 0
-    while not ended:
+    while len(ended) <= (mode == "hard-of-hearing"):
         if mode != "never":
             for _ in range(7):
                 printed += 1

@@ -211,6 +211,13 @@ def test_a_bpftrace_that_does_not_end_is_killed(tmp_path: Path) -> None:
     assert _stand_ins() == []
 
 
+def test_a_bpftrace_that_misses_the_signal_is_asked_again(tmp_path: Path) -> None:
+    outcome = _record(tmp_path, "hard-of-hearing", stop_grace_s=20.0)
+    assert outcome.exit_code == 0
+    (loss,) = outcome.manifest.losses
+    assert loss.produced == loss.received > 0
+
+
 def test_never_attached(tmp_path: Path) -> None:
     with pytest.raises(CannotTraceError, match=r"block_io did not attach in time: 0\.5 s"):
         _record(tmp_path, "never", attach_limit_s=0.5)
