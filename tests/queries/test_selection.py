@@ -215,3 +215,23 @@ def test_every_table_of_a_part_has_all_its_columns(narrowed, table):
     assert [column[0] for column in cursor.description] == [
         column.name for column in TABLES[table].columns
     ]
+
+
+def test_files_that_were_open_keep_their_paths(part):
+    """What was open is told of the whole capture; the opens are those of the part."""
+    rows = {
+        "process": PROCESSES,
+        "file_open": [{"ts_ns": MS, "pid": 7, "dev": 8, "inode": 5, "path": "/data/opened"}],
+        "open_file": [{"ts_ns": MS, "pid": 7, "dev": 8, "inode": 6, "path": "/data/found"}],
+        "fsync": [
+            {"ts_ns": at * MS, "pid": 8, "dev": 8, "inode": inode, "dur_ns": 1}
+            for at, inode in ((5, 5), (25, 5), (26, 6))
+        ],
+    }
+    selection = Selection(TimeRange("+20ms"), Processes(pids=(8,)))
+    result = run(part(selection, rows=rows, ledger=False), "fsyncs")
+    calls, file = result.columns.index("calls"), result.columns.index("file")
+    assert [(row[calls], row[file]) for row in result.rows] == [
+        (1, "/data/found"),
+        (1, "0:8:5"),
+    ]
