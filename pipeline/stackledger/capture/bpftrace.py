@@ -81,17 +81,22 @@ def longest(bpftrace: Bpftrace, wanted_bytes: int) -> int:
     return wanted_bytes if bpftrace.version >= (0, 22) else min(wanted_bytes, _STACK_TEXT_BYTES)
 
 
-def environment(bpftrace: Bpftrace, *, map_keys: int, string_bytes: int) -> dict[str, str]:
-    """Return bpftrace's settings: 64 MiB of buffers over all CPUs, 64 pages each at least."""
+def environment(
+    bpftrace: Bpftrace, *, map_keys: int, string_bytes: int, user_symbols: bool = False
+) -> dict[str, str]:
+    """Return bpftrace's settings: 64 MiB of buffers over all CPUs, 64 pages each at least.
+
+    Without `user_symbols` user functions are printed as addresses: symbols.py says why.
+    """
     renamed = bpftrace.version >= (0, 22)  # the old names still work, with a warning
     per_cpu = _BUFFER_BYTES // _PAGE_BYTES // (os.cpu_count() or 1)
     pages = max(64, min(4096, 1 << (per_cpu.bit_length() - 1)))
+    addresses = ("BPFTRACE_STACK_MODE", "raw") if renamed else ("BPFTRACE_NO_USER_SYMBOLS", "1")
     return {
         "BPFTRACE_PERF_RB_PAGES": str(pages),
         "BPFTRACE_MAX_MAP_KEYS" if renamed else "BPFTRACE_MAP_KEYS_MAX": str(map_keys),
         "BPFTRACE_MAX_STRLEN" if renamed else "BPFTRACE_STRLEN": str(string_bytes),
-        # Addresses of user functions: symbols.py says why.
-        "BPFTRACE_STACK_MODE" if renamed else "BPFTRACE_NO_USER_SYMBOLS": "raw" if renamed else "1",
+        **dict([] if user_symbols else [addresses]),
     }
 
 

@@ -73,6 +73,7 @@ def start(
                 string_bytes=max(
                     options.string_bytes, tracing.longest(bpftrace, probe.string_bytes)
                 ),
+                user_symbols=own,
             ),
             quiet=bool(probe.sums),
         )
