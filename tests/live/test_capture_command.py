@@ -29,6 +29,10 @@ NOBODY = (
 )
 
 
+# One probe, without which there is no capture.
+DISKS = ("--profile", "none", "--probe", "block_io")
+
+
 class Ground:
     """A store of one's own, programs put before the host's, and whoever runs on it."""
 
@@ -139,7 +143,7 @@ def nothing_left(ground: Ground) -> None:
     assert not ground.store.exists() or list(ground.store.iterdir()) == []
 
 
-@pytest.mark.parametrize("words", [(), ("--profile", "io")])
+@pytest.mark.parametrize("words", [(), DISKS])
 def test_without_root(words, ground):
     done = ground.capture("--for", "1s", *words, prefix=NOBODY)
     line = "this host cannot trace: privileges: user 65534, bpftrace runs as root only"
@@ -195,13 +199,13 @@ case "$*" in *--version*) echo bpftrace v0.17.0; exit;; esac
 )
 def test_a_bpftrace_that_does_not_attach(script, line, hint, ground):
     ground.put("bpftrace", FAKE + script)
-    done = ground.capture("--profile", "io", "--attach-limit", "1s", "--for", "1s")
+    done = ground.capture(*DISKS, "--attach-limit", "1s", "--for", "1s")
     refused(done, 3, line, hint)
     nothing_left(ground)
 
 
 def test_the_exit_code_of_the_command_is_passed_on(ground):
-    done = ground.capture("--profile", "io", "--name", "seven", "--", "sh", "-c", "echo x; exit 7")
+    done = ground.capture(*DISKS, "--name", "seven", "--", "sh", "-c", "echo x; exit 7")
     (folder,) = ground.captures()
     assert done.returncode == 7
     assert done.stdout.splitlines() == ["x", str(folder)]
@@ -214,14 +218,14 @@ def test_the_exit_code_of_the_command_is_passed_on(ground):
 
 def test_a_command_that_cannot_be_started(ground):
     ground.put("broken", "#!/nonexistent/interpreter\n")
-    done = ground.capture("--profile", "io", "--", "broken")
+    done = ground.capture(*DISKS, "--", "broken")
     refused(done, 2, "cannot start the command: broken: No such file or directory")
     nothing_left(ground)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_first_signal_is_the_normal_end(number, ground):
-    running = ground.start("--profile", "io", "--", "sleep", "60")
+    running = ground.start(*DISKS, "--", "sleep", "60")
     time.sleep(0.3)
     running.send_signal(number)
     out, err = running.communicate(timeout=20)
@@ -258,7 +262,7 @@ def test_the_second_signal_ends_it_at_once(ground):
         ground,
         "for line in inner.stdout:\n    out.write(line); out.flush()\ntime.sleep(60)\n",
     )
-    running = ground.start("--profile", "io", "--for", "60s")
+    running = ground.start(*DISKS, "--for", "60s")
     running.send_signal(signal.SIGINT)
     time.sleep(1)
     assert running.poll() is None
@@ -282,7 +286,7 @@ def io(times: int, folder: str = "/var/tmp") -> None:
 
 
 def test_a_bpftrace_that_dies_half_way(ground):
-    running = ground.start("--for", "60s", "--name", "torn")
+    running = ground.start("--profile", "ledger", "--for", "60s", "--name", "torn")
     victims = [
         child
         for child in psutil.Process(running.pid).children()
@@ -327,7 +331,7 @@ def _files(pid: int) -> list[str]:
 
 
 def test_sigkill_in_mid_capture(ground):
-    running = ground.start("--profile", "io", "--for", "60s", "--name", "cut")
+    running = ground.start(*DISKS, "--for", "60s", "--name", "cut")
     io(101)
     _wait_for(lambda: _rows(ground, "block_io") >= 101)
     meanwhile = ground.run("sql", "cut", "SELECT count(*) AS n FROM block_io WHERE comm = 'dd'")
@@ -369,9 +373,7 @@ out.write(b'{"type": "value", "data": ["block_io", 17')
 def test_garbage_between_the_lines(ground):
     between(ground, GARBAGE)
     words = ("dd", "if=/dev/zero", "bs=4k", "count=53", "oflag=direct", "status=none")
-    done = ground.capture(
-        "--profile", "io", "--max-loss", "1", "--", *words, f"of=/var/tmp/{os.getpid()}.dd"
-    )
+    done = ground.capture(*DISKS, "--max-loss", "1", "--", *words, f"of=/var/tmp/{os.getpid()}.dd")
     Path(f"/var/tmp/{os.getpid()}.dd").unlink()
     assert (done.returncode, "Traceback" in done.stderr) == (0, False)
     told = ground.manifest()
@@ -397,7 +399,7 @@ def test_losses_above_the_limit_are_5(ground):
     )
     target = f"/var/tmp/{os.getpid()}.dd"
     words = ("dd", "if=/dev/zero", "bs=4k", "count=53", "oflag=direct", "status=none")
-    done = ground.capture("--profile", "io", "--", *words, f"of={target}")
+    done = ground.capture(*DISKS, "--", *words, f"of={target}")
     Path(target).unlink()
     (folder,) = ground.captures()
     assert (done.returncode, done.stdout) == (5, f"{folder}\n")
@@ -428,14 +430,14 @@ MORE_SPACE = "free some space, or choose another place with --store DIR"
 
 def test_a_full_disk(ground, small_disk):
     small_disk()
-    done = ground.capture("--profile", "io", "--for", "1s")
+    done = ground.capture(*DISKS, "--for", "1s")
     refused(done, 1, FULL, MORE_SPACE)
     assert "No space left on device" in done.stderr
     assert [path.name for path in ground.store.iterdir()] == ["ballast"]
 
 
 def test_a_disk_that_fills_during_the_recording(ground, small_disk):
-    running = ground.start("--profile", "io", "--for", "60s", "--", "sleep", "60")
+    running = ground.start(*DISKS, "--for", "60s", "--", "sleep", "60")
     _wait_for(lambda: _rows(ground, "process") > 0)
     small_disk()
     out, err = running.communicate(timeout=15)
@@ -455,7 +457,7 @@ def test_a_disk_that_fills_during_the_recording(ground, small_disk):
     [("/proc/store", "No such file or directory"), ("/dev/null", "Not a directory")],
 )
 def test_a_store_that_cannot_be_written(store, why, ground):
-    done = ground.capture("--profile", "io", "--for", "1s", "--store", store)
+    done = ground.capture(*DISKS, "--for", "1s", "--store", store)
     refused(done, 1, f"{FULL}{store}: {why}", "choose another place with --store DIR")
 
 
@@ -520,7 +522,9 @@ def servers(ground: Ground) -> Iterator[dict[bytes, tuple[int, int]]]:
 
 def test_hostile_names_come_through_exactly_and_harmlessly(ground, servers, tmp_path):
     ports = [str(port) for _, port in servers.values()]
-    done = ground.capture("--name", "hostile", "--", sys.executable, "-c", CLIENT, *ports)
+    done = ground.capture(
+        "--profile", "ledger", "--name", "hostile", "--", sys.executable, "-c", CLIENT, *ports
+    )
     assert (done.returncode, "Traceback" in done.stderr) == (0, False)
     assert "\x1b" not in done.stdout + done.stderr
     losses = {one["table"]: one for one in ground.manifest()["losses"]}
