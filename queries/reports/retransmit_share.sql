@@ -12,7 +12,8 @@ WITH counted AS (
     ts_ns,
     netns,
     coalesce(sum(value) FILTER (name = 'OutSegs'), 0)::BIGINT AS segs_out,
-    coalesce(sum(value) FILTER (name = 'RetransSegs'), 0)::BIGINT AS retransmits,
+    coalesce(sum(value) FILTER (name = 'RetransSegs'), 0)::BIGINT
+      AS retransmits,
     coalesce(sum(value) FILTER (name = 'TCPTimeouts'), 0)::BIGINT AS timeouts,
     coalesce(sum(value) FILTER (name = 'TCPFastRetrans'), 0)::BIGINT
       AS fast_retransmits,

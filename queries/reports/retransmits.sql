@@ -3,12 +3,13 @@
 -- Answers:  Which link loses packets, and whom does it slow down?
 -- Params:   none
 -- Returns:  one row per process and peer that had something sent again: segments
---           sent on its connections that have closed, retransmitted ones among
---           them, their share; of the packets sent again, on open connections
---           too, the segments by kind: after a timeout (which stalls), fast,
---           probe. Segments are NULL where no connection to that peer has closed
--- Cost:     one pass over tcp_retransmit and tcp_connection
-WITH closed AS (
+--           sent on its connections since they were made (of open ones up to
+--           their last sample), retransmitted ones among them, their share; of
+--           the packets sent again during the capture the segments by kind: after
+--           a timeout (which stalls), fast, probe. Segments are NULL where they
+--           are known for no connection
+-- Cost:     one pass over tcp_retransmit, tcp_connection and socket
+WITH carried AS (
   SELECT
     pid,
     comm,
@@ -17,8 +18,7 @@ WITH closed AS (
     count(*) AS connections,
     sum(segs_out)::BIGINT AS segs_out,
     sum(retransmits)::BIGINT AS retransmits
-  FROM tcp_connection
-  WHERE ended <> 'open'
+  FROM tcp_end
   GROUP BY pid, comm, netns, remote_addr
 ), packet AS (
   SELECT
@@ -29,8 +29,9 @@ WITH closed AS (
     r.kind,
     r.segs
   FROM tcp_retransmit AS r
-  ASOF LEFT JOIN tcp_connection AS c
-    ON r.sock = c.sock AND r.local_port = c.local_port
+  ASOF LEFT JOIN tcp_end AS c
+    ON r.netns = c.netns AND r.local_addr = c.local_addr
+    AND r.remote_addr = c.remote_addr AND r.local_port = c.local_port
     AND r.remote_port = c.remote_port AND r.ts_ns <= c.ts_ns
 ), again AS (
   SELECT
@@ -56,7 +57,7 @@ SELECT
   coalesce(a.timeout_segs, 0) AS timeout_segs,
   coalesce(a.fast_segs, 0) AS fast_segs,
   coalesce(a.probe_segs, 0) AS probe_segs
-FROM closed AS c
+FROM carried AS c
 FULL JOIN again AS a
   ON c.pid IS NOT DISTINCT FROM a.pid AND c.comm = a.comm
   AND c.netns = a.netns AND c.remote_addr = a.remote_addr

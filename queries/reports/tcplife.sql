@@ -4,9 +4,9 @@
 -- Params:   none
 -- Returns:  one row per end of a connection in order of close; direction is in
 --           (accepted here), out, or NULL; times in ns, of a connection that was
---           open before the capture NULL; bytes are payload; of one that is open
---           when it ends NULL
--- Cost:     one pass over tcp_connection
+--           open before the capture NULL; bytes are payload, of a connection that
+--           is still open those of its last sample, else NULL
+-- Cost:     one pass over tcp_connection and socket
 SELECT
   ts_ns,
   pid,
@@ -25,6 +25,9 @@ SELECT
   segs_out,
   retransmits,
   ended,
-  error
-FROM tcp_connection
-ORDER BY ts_ns, netns, sock, opened_ts_ns, local_port, remote_port, pid
+  error,
+  netns
+FROM tcp_end
+ORDER BY
+  ts_ns, netns, sock, opened_ts_ns, local_addr, local_port, remote_addr,
+  remote_port, pid, send_bytes, recv_bytes

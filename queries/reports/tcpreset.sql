@@ -4,7 +4,7 @@
 -- Params:   none
 -- Returns:  one row per reset in order of time; direction is out (sent) or in; pid
 --           and comm NULL where no socket, or none whose owner is known, had it
--- Cost:     one pass over tcp_reset and tcp_connection
+-- Cost:     one pass over tcp_reset, tcp_connection and socket
 SELECT
   r.ts_ns,
   coalesce(r.pid, c.pid) AS pid,
@@ -17,8 +17,9 @@ SELECT
   r.state,
   r.reason
 FROM tcp_reset AS r
-ASOF LEFT JOIN tcp_connection AS c
-  ON r.sock = c.sock AND r.local_port = c.local_port
+ASOF LEFT JOIN tcp_end AS c
+  ON r.netns = c.netns AND r.local_addr = c.local_addr
+  AND r.remote_addr = c.remote_addr AND r.local_port = c.local_port
   AND r.remote_port = c.remote_port AND r.ts_ns <= c.ts_ns
 ORDER BY
   r.ts_ns, r.netns, r.sock, r.sent, r.local_port, r.remote_port, r.reason

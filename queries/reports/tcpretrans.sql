@@ -5,15 +5,16 @@
 -- Returns:  one row per packet in order of time; t is R, or L for a probe of a lost
 --           tail; kind is timeout, fast or probe; segs as the kernel's RetransSegs
 --           counts them; pid and comm NULL where the owner of the socket is unknown
--- Cost:     one pass over tcp_retransmit and tcp_connection
+-- Cost:     one pass over tcp_retransmit, tcp_connection and socket
 WITH owned AS (
   SELECT
     r.*,
     coalesce(r.pid, c.pid) AS owner_pid,
     coalesce(nullif(r.comm, ''), c.comm) AS owner_comm
   FROM tcp_retransmit AS r
-  ASOF LEFT JOIN tcp_connection AS c
-    ON r.sock = c.sock AND r.local_port = c.local_port
+  ASOF LEFT JOIN tcp_end AS c
+    ON r.netns = c.netns AND r.local_addr = c.local_addr
+    AND r.remote_addr = c.remote_addr AND r.local_port = c.local_port
     AND r.remote_port = c.remote_port AND r.ts_ns <= c.ts_ns
 )
 SELECT

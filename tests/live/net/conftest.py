@@ -6,8 +6,10 @@ import json
 import os
 import secrets
 import shlex
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -96,6 +98,10 @@ def cable() -> Iterator[Cable]:
         yield Cable(here, there)
     finally:
         for one in (here, there):
+            left = subprocess.run(["ip", "netns", "pids", one.name], capture_output=True, text=True)
+            for pid in left.stdout.split():
+                with suppress(ProcessLookupError):
+                    os.kill(int(pid), signal.SIGKILL)
             subprocess.run(["ip", "netns", "del", one.name], capture_output=True)
 
 

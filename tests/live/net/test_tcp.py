@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from stackledger.analysis.queries import run
 from stackledger.capture.program import Filters
 
 if TYPE_CHECKING:
@@ -255,6 +256,25 @@ def test_connections_that_are_still_open(
         assert rows == [(pid, end == "served", None, True)] * made.OPEN
     waiting = "SELECT connect_ns, remote_addr FROM tcp_connection WHERE remote_port = $1"
     assert recorded.rows(waiting, made.SILENT) == [(None, cable.here.address)]
+
+    # The next capture finds them there: from the samples of sockets it knows whose they are.
+    later = traffic("rest", "tcp_connection", bpftrace=bpftrace)
+    found = [
+        dict(zip(result.columns, row, strict=True))
+        for result in [run(later.sql, "tcplife")]
+        for row in result.rows
+    ]
+    mine = [
+        one
+        for one in found
+        if one["netns"] in (cable.here.inode, cable.there.inode)
+        and made.PLAIN in (one["local_port"], one["remote_port"])
+    ]
+    assert len(mine) == 2 * made.OPEN
+    assert {(one["ended"], one["comm"][:6], one["send_bytes"], one["dur_ns"]) for one in mine} == {
+        ("open", "python", 0, None)
+    }
+    assert len({one["pid"] for one in mine}) == 2
 
 
 def test_bytes_by_second_sum_to_what_was_sent(
