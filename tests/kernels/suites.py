@@ -55,12 +55,6 @@ SUITES = (
             "test_requests_that_never_end_have_their_parts_so_far",
         ),
     ),
-    Suite("tests/live/test_fs_page_cache.py", ("page_cache", "writeback"), emulated=True),
-    Suite(
-        "tests/live/test_fs_files.py",
-        ("file_open", "file_io", "vfs", "fsync", "journal"),
-        emulated=True,
-    ),
     Suite(
         _TCP,
         ("tcp_connection",),
@@ -78,7 +72,12 @@ SUITES = (
         emulated=("test_bytes_by_second_sum_to_what_was_sent",),
     ),
     Suite("tests/live/net/test_drops.py", ("packet_drop",), emulated=True),
-    Suite(_PROCESSES, ("exec",), ("test_exec_by_both_system_calls_and_the_failed_ones",)),
+    Suite(
+        _PROCESSES,
+        ("exec",),
+        ("test_exec_by_both_system_calls_and_the_failed_ones",),
+        emulated=("test_exec_by_both_system_calls_and_the_failed_ones",),
+    ),
     Suite(_PROCESSES, ("process_exit",), ("test_exits_with_their_code_signal_age_and_use",)),
     Suite(
         _PROCESSES,
@@ -103,4 +102,10 @@ SUITES = (
         emulated=("test_io_uring_requests_are_those_of_fio",),
     ),
     Suite(_PROFILE, ("function_latency",), ("test_calls_of_a_function_also_nested",)),
+    Suite("tests/live/test_fs_page_cache.py", ("page_cache", "writeback"), emulated=True),
+    Suite(
+        "tests/live/test_fs_files.py",
+        ("file_open", "file_io", "vfs", "fsync", "journal"),
+        emulated=True,
+    ),
 )
