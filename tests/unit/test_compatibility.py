@@ -32,7 +32,7 @@ TESTS = """<testsuites><testsuite>
 </testsuite></testsuites>"""
 
 TABLE = """\
-| | Linux 6.1.0-56-amd64 |
+| | Linux 6.1.0 |
 |---|---|
 | bpftrace | 0.17.0 |
 | tested | 2026-02-03 |
@@ -43,7 +43,7 @@ TABLE = """\
 
 Why a signal is unavailable:
 
-- `vfs` on Linux 6.1.0-56-amd64 with bpftrace 0.17.0: this kernel lacks what the probe needs: \
+- `vfs` on Linux 6.1.0 with bpftrace 0.17.0: this kernel lacks what the probe needs: \
 vfs: kfunc:f.
 """
 
