@@ -6,6 +6,7 @@ RESULTS holds a folder per environment, with inside.py's host.json and tests.xml
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections import Counter
 from dataclasses import dataclass
@@ -46,7 +47,11 @@ def read(folder: Path) -> Environment:
         for case in ET.parse(report).iter("testcase")
     )
     ended_at = datetime.fromtimestamp(report.stat().st_mtime, UTC)
-    return Environment(host["kernel"], host["bpftrace"], ended_at, host["signals"], ends)
+    # What follows the numbers names a build, not what it can do.
+    kernel = re.match(r"[0-9.]*[0-9]", host["kernel"])
+    return Environment(
+        kernel[0] if kernel else host["kernel"], host["bpftrace"], ended_at, host["signals"], ends
+    )
 
 
 def cell(environment: Environment, signal: str) -> str:

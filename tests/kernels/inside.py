@@ -70,7 +70,7 @@ def main(folder: Path, *, emulated: bool) -> int:
         if offered.issuperset(suite.signals)
         for test in suite.tests(emulated=emulated)
     ]
-    options = ["-q", "--tb=short", "-p", "no:cacheprovider", f"--junitxml={folder}/tests.xml"]
+    options = ["-v", "--tb=short", "-p", "no:cacheprovider", f"--junitxml={folder}/tests.xml"]
     plugins = [OtherBpftrace()] if _OTHER else []
     return int(pytest.main([*options, *tests], plugins=plugins))
 

@@ -36,14 +36,16 @@ class Suite:
         return own == module and (not self.names or name.partition("[")[0] in self.names)
 
 
+_PROCESSES = "tests/live/test_processes.py"
+_SCHEDULER = "tests/live/test_scheduler.py"
+_PROFILE = "tests/live/test_profile.py"
+_TCP = "tests/live/net/test_tcp.py"
+
 SUITES = (
     Suite(
         "tests/live/test_block_io.py",
         ("block_io",),
-        emulated=(
-            "test_rows_equal_the_disk_counters",
-            "test_fsyncs_have_their_submitter_and_no_sector",
-        ),
+        emulated=("test_rows_equal_the_disk_counters",),
     ),
     Suite(
         "tests/live/test_ledger.py",
@@ -54,14 +56,56 @@ SUITES = (
         ),
     ),
     Suite(
-        "tests/live/test_sums.py",
-        ("syscall_count",),
-        emulated=("test_a_prime_number_of_calls_is_counted_exactly",),
+        _TCP,
+        ("tcp_connection",),
+        (
+            "test_how_every_connection_opened_and_ended",
+            "test_bytes_owner_and_latency_of_every_connection",
+            "test_retransmitted_segments_are_those_of_the_kernel",
+        ),
+        emulated=("test_bytes_owner_and_latency_of_every_connection",),
     ),
+    Suite(
+        _TCP,
+        ("tcp_io",),
+        ("test_bytes_by_second_sum_to_what_was_sent",),
+        emulated=("test_bytes_by_second_sum_to_what_was_sent",),
+    ),
+    Suite("tests/live/net/test_drops.py", ("packet_drop",), emulated=True),
+    Suite(
+        _PROCESSES,
+        ("exec",),
+        ("test_exec_by_both_system_calls_and_the_failed_ones",),
+        emulated=("test_exec_by_both_system_calls_and_the_failed_ones",),
+    ),
+    Suite(_PROCESSES, ("process_exit",), ("test_exits_with_their_code_signal_age_and_use",)),
+    Suite(
+        _PROCESSES,
+        ("process_fork",),
+        ("test_forks_and_threads",),
+        emulated=("test_forks_and_threads",),
+    ),
+    Suite(
+        _SCHEDULER,
+        ("context_switch",),
+        ("test_context_switches_are_those_of_proc_status",),
+        emulated=("test_context_switches_are_those_of_proc_status",),
+    ),
+    Suite(_SCHEDULER, ("run_queue",), ("test_waiting_for_a_cpu_is_that_of_proc_schedstat",)),
+    Suite(_SCHEDULER, ("off_cpu",), ("test_time_off_the_cpu_is_that_of_known_sleeps",)),
+    Suite("tests/live/test_syscalls.py", ("syscall_count",)),
+    Suite(_PROFILE, ("profile",), ("test_samples_are_the_cpu_time",)),
+    Suite(
+        _PROFILE,
+        ("io_uring",),
+        ("test_io_uring_requests_are_those_of_fio",),
+        emulated=("test_io_uring_requests_are_those_of_fio",),
+    ),
+    Suite(_PROFILE, ("function_latency",), ("test_calls_of_a_function_also_nested",)),
     Suite("tests/live/test_fs_page_cache.py", ("page_cache", "writeback"), emulated=True),
     Suite(
-        "tests/live/net/test_tcp.py",
-        ("tcp_connection",),
-        emulated=("test_how_every_connection_opened_and_ended",),
+        "tests/live/test_fs_files.py",
+        ("file_open", "file_io", "vfs", "fsync", "journal"),
+        emulated=True,
     ),
 )

@@ -9,6 +9,8 @@ from pathlib import Path
 import compatibility
 from suites import Suite
 
+from stackledger import catalog
+
 HOST = {
     "kernel": "6.1.0-56-amd64",
     "bpftrace": "0.17.0",
@@ -30,7 +32,7 @@ TESTS = """<testsuites><testsuite>
 </testsuite></testsuites>"""
 
 TABLE = """\
-| | Linux 6.1.0-56-amd64 |
+| | Linux 6.1.0 |
 |---|---|
 | bpftrace | 0.17.0 |
 | tested | 2026-02-03 |
@@ -41,7 +43,7 @@ TABLE = """\
 
 Why a signal is unavailable:
 
-- `vfs` on Linux 6.1.0-56-amd64 with bpftrace 0.17.0: this kernel lacks what the probe needs: \
+- `vfs` on Linux 6.1.0 with bpftrace 0.17.0: this kernel lacks what the probe needs: \
 vfs: kfunc:f.
 """
 
@@ -59,3 +61,13 @@ def test_a_signal_has_its_grade_and_how_its_tests_ended(tmp_path: Path, monkeypa
     page = compatibility.document([compatibility.read(tmp_path)])
     assert page.endswith(TABLE)
     assert page.startswith("# Compatibility\n")
+
+
+def test_every_signal_has_tests_and_every_test_is_there() -> None:
+    signals = {signal for suite in compatibility.SUITES for signal in suite.signals}
+    assert signals == {probe.name for probe in catalog.probes().values()}
+    for suite in compatibility.SUITES:
+        text = (compatibility.REPOSITORY / suite.path).read_text(encoding="utf-8")
+        chosen = suite.emulated if isinstance(suite.emulated, tuple) else ()
+        for name in (*suite.names, *chosen):
+            assert f"\ndef {name}(" in text

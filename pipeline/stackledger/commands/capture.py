@@ -81,7 +81,12 @@ def capture(
     ] = 0.01,
     attach_limit: Annotated[
         str,
-        typer.Option("--attach-limit", metavar="TIME", help="How long probes may take to attach."),
+        typer.Option(
+            "--attach-limit",
+            metavar="TIME",
+            envvar="STACKLEDGER_ATTACH_LIMIT",
+            help="How long probes may take to attach.",
+        ),
     ] = "60s",
 ) -> None:
     """Record until the time is over, COMMAND has ended, or Ctrl-C; print the capture's path.
