@@ -41,7 +41,12 @@ def choose(profile: str, added: Iterable[str] = ()) -> Chosen:
     """
     added = tuple(added)
     if profile == ALL:
-        of_profile = tuple(dict.fromkeys(one.name for one in catalog.probes().values()))
+        # One that is about a function has nothing to be about.
+        of_profile = tuple(
+            dict.fromkeys(
+                one.name for one in catalog.probes().values() if "--function" not in one.needs
+            )
+        )
     elif profile == NONE:
         of_profile = ()
     elif profile in PROFILES:
