@@ -216,8 +216,8 @@ class Tracer:
     def remind(self) -> None:
         """Ask again, where it may not have noticed.
 
-        Before 0.20 bpftrace misses a signal that comes while it reads its buffers (once
-        in 25 captures of a busy host); after, a second one ends it without its maps.
+        Before 0.20 bpftrace misses a signal that comes while it reads its buffers;
+        after, a second one ends it without its maps.
         """
         if self._misses_signals:
             self.interrupt()
