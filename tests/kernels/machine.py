@@ -116,7 +116,7 @@ def _boot(boots: Kernel, work: Path, share: Path, limit_s: float) -> None:
     shares = (("host", "/", True), ("share", share, False), ("modules", boots.modules, True))
     argv = [
         *("qemu-system-x86_64", "-machine", "q35", "-accel", "tcg,thread=multi,tb-size=512"),
-        *("-cpu", _CPU, "-smp", "2", "-m", "3G"),
+        *("-cpu", _CPU, "-smp", "2", "-m", "6G"),
         *("-nodefaults", "-display", "none", "-no-reboot", "-serial", f"file:{work}/console"),
         *("-kernel", str(boots.image), "-initrd", f"{work}/initrd", "-append", _KERNEL_LINE),
         *("-drive", f"if=virtio,file={work}/disk,format=raw,cache=unsafe"),

@@ -81,7 +81,7 @@ def require() -> None:
 def _kernel(release: str) -> Finding:
     found = re.match(r"(\d+)\.(\d+)", release)
     if found and tuple(map(int, found.groups())) < SOCKET_TRACEPOINTS_SINCE:
-        why = "socket tracepoints came with Linux 6.3; functions are traced instead"
+        why = "socket tracepoints, which the ledger needs, came with Linux 6.3"
         return Finding("kernel", "approximate", release, why, newer_kernel())
     return Finding("kernel", "ok", release)
 
