@@ -26,7 +26,8 @@ _Seen = tuple[int, int, int, int, str]  # pid, fd, dev, inode, path
 
 def wanted(tables: Iterable[str]) -> bool:
     """Return whether one of these tables names files by inode."""
-    return any(column.name == "inode" for table in tables for column in TABLES[table].columns)
+    known = (TABLES[table] for table in tables if table in TABLES)  # not a user's own
+    return any(column.name == "inode" for table in known for column in table.columns)
 
 
 class OpenFiles:
