@@ -186,6 +186,8 @@ def _encoding(rows: pa.Table, *, lasting: bool) -> dict[str, Any]:
         "compression": "zstd",
         "compression_level": 1,
         "use_dictionary": repeating,
+        # Bounds help where a time range is asked for; of the rest they cost a sixth.
+        "write_statistics": [name for name in rows.column_names if name.endswith("ts_ns")],
         "column_encoding": {
             name: "DELTA_BINARY_PACKED"
             for name in rows.column_names
