@@ -37,6 +37,7 @@ _ASK_AGAIN_S = 0.5
 _REMIND_S = 2.0
 # bpftrace 0.17 reads one buffer per CPU in turn: the last row of one is not the last of all.
 _QUIET_S = 0.15
+_OWN_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +266,9 @@ class Recording:
             if waiting and now - asked > _ASK_AGAIN_S:
                 self._control.stop()
                 asked = now
-            if (not waiting and quiet >= _QUIET_S) or now - begun > grace_s:
+            # A script of the user's own may print on and on.
+            patience_s = _OWN_S if any(one.own for one in self._streams) else grace_s
+            if (not waiting and quiet >= _QUIET_S) or now - begun > patience_s:
                 return
             came = self._pump(_PAUSE_S)
             self._decode()
