@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from stackledger.labs import folders, postgres, programs, servers
+from stackledger.labs import folders, gateway, postgres, programs, servers
 
 _SELECT = "\\set id random(1, 40000)\nSELECT note FROM orders WHERE id = :id;\n"
 _FILE_BYTES = 256 << 20
@@ -110,7 +110,8 @@ def _web(folder: Path, port: int) -> Iterator[servers.Server]:
 
 
 def _answers(port: int) -> bool:
-    said = subprocess.run(
-        ["curl", "-sf", "-o", "/dev/null", f"http://127.0.0.1:{port}/page"], check=False
-    )
-    return said.returncode == 0
+    try:
+        gateway.get(f"http://127.0.0.1:{port}/page", timeout_s=2)
+    except OSError:  # URLError is one
+        return False
+    return True

@@ -56,7 +56,7 @@ def summary(outcome: Outcome) -> list[str]:
             "not known" if known is None else f"{known:,}" for known in (loss.produced, loss.lost)
         )
         lines.append(
-            f"  {loss.table:<12}{loss.received:>12,} rows, {produced} produced,"
+            f"  {loss.table:<15}{loss.received:>10,} rows, {produced} produced,"
             f" {lost} lost, {loss.undecodable:,} undecodable"
         )
     lines += [f"  {run.name}: {run.error}" for run in told.probes if run.error]

@@ -208,12 +208,27 @@ def over_captures(
             if part and not columns:
                 check(part, needs.tables(statement, capture.tables))
             result = ask(connection)
+        if not result.rows:
+            note_not_recorded(capture, read)
         columns = result.columns
         several = len(words) > 1
         found += [(capture.manifest.id, *row) for row in result.rows] if several else result.rows
     if part and not found:
         diagnostics.note("no rows: nothing in that part of the capture")
     return (["capture", *columns] if len(words) > 1 else columns), found
+
+
+def note_not_recorded(capture: Capture, read: set[str]) -> None:
+    """Say that an answer is empty because nobody looked, not because nothing happened."""
+    from stackledger import catalog
+
+    runs = [run for run in capture.manifest.probes if run.state != "unavailable"]
+    missing = read - {table for run in runs for table in run.tables}
+    probes = sorted({one.name for one in catalog.probes().values() if missing & set(one.tables)})
+    if probes:
+        words = " ".join(f"--probe {name}" for name in probes)
+        diagnostics.note(f"not recorded in this capture: {', '.join(probes)}")
+        diagnostics.note(f"hint: stackledger capture {words}")
 
 
 def warn_of_gaps(capture: Capture) -> None:
