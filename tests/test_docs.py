@@ -142,7 +142,10 @@ def test_every_documented_command_over_a_capture_answers(
     monkeypatch.setenv("STACKLEDGER_STORE", str(replayed.store))
     code = cli.main(["last" if word in CAPTURES else word for word in words])
     streams = capsys.readouterr()
-    assert (code, streams.err) == (0, "")
+    # The demo's recording does not hold every signal: an empty answer says so.
+    told = [line for line in streams.err.splitlines() if "--probe" not in line]
+    assert code == 0
+    assert all(line.startswith("not recorded in this capture: ") for line in told)
     assert streams.out.strip()
 
 
