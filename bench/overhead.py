@@ -23,11 +23,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from stackledger.capture.profiles import PROFILES
 from workloads import Workload, all_of_them
 
 from stackledger import catalog
 from stackledger.capture.bpftrace import find
+from stackledger.capture.profiles import PROFILES
 from stackledger.capture.session import Options, record
 from stackledger.capture.trial import STACK_BYTES, register_padding
 
@@ -41,6 +41,7 @@ def subjects() -> dict[str, list[str]]:
     names = list(dict.fromkeys(probe.name for probe in catalog.probes().values()))
     found = {f"profile {name}": list(probes) for name, probes in PROFILES.items()}
     beside = [name for name in PROFILES["incident"] if name != LEDGER]
+    found["profile none"] = []
     found["profile incident without the ledger"] = beside
     found.update({f"probe {name}": [name] for name in names})
     found["strace -c -f"] = ["strace"]

@@ -9,12 +9,12 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from stackledger.capture import launcher
 from stackledger.errors import CannotTraceError, StackledgerError
 
 OLDEST = (0, 17)
@@ -25,17 +25,6 @@ _SKIPPED = re.compile(r"^recursion_misses:\s*(\d+)", re.MULTILINE)
 _BUFFER_BYTES = 64 << 20  # of all CPUs together
 _PAGE_BYTES = 4096
 _STACK_TEXT_BYTES = 64
-
-# Started as its own small program: a child of a process with threads must not run
-# Python between fork and exec. The kernel kills bpftrace when its parent is gone,
-# however the parent ended; the second look closes the gap before the call.
-_LAUNCHER = """
-import ctypes, os, signal, sys
-ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL, 0, 0, 0)
-if os.getppid() != int(sys.argv[1]):
-    os._exit(1)
-os.execvp(sys.argv[2], sys.argv[2:])
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +100,13 @@ class Tracer:
         settings: dict[str, str],
         *,
         quiet: bool = False,
+        own: bool = False,
     ) -> None:
         """Start it; `quiet` where the program itself counts what a full map dropped.
 
         From 0.22 on bpftrace sends a warning for each such update: as many events as
-        the map was to save, and system calls that may be counted in turn.
+        the map was to save, and system calls that may be counted in turn. `own` is a
+        user's script, which may name its hooks in any way.
         """
         self.stderr = b""
         self._misses_signals = bpftrace.version < (0, 20)
@@ -124,11 +115,13 @@ class Tracer:
         os.write(source, program.encode())
         try:
             self.process = subprocess.Popen(
-                [
-                    *(sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid())),
-                    *(*bpftrace.command, *(["--no-warnings"] if quiet else [])),
-                    *("-f", "json", f"/proc/self/fd/{source}"),
-                ],
+                launcher.argv(
+                    [
+                        *(*bpftrace.command, *(["--no-warnings"] if quiet else [])),
+                        *("-f", "json", f"/proc/self/fd/{source}"),
+                    ],
+                    "" if own else program,
+                ),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from stackledger import catalog, diagnostics
 from stackledger.capture import bpftrace as tracing
-from stackledger.capture import hooks
+from stackledger.capture import btf, hooks, kerneltypes
 from stackledger.capture.program import build, function
 from stackledger.capture.stream import Stream
 from stackledger.errors import CannotTraceError, StackledgerError
@@ -66,7 +66,9 @@ def start(
         tracer = tracing.Tracer(
             bpftrace,
             probe.path.name,
-            control.wrap_own(program.text) if own else control.wrap(program.text),
+            control.wrap_own(program.text)
+            if own
+            else kerneltypes.declared(control.wrap(program.text), btf.of_kernel()),
             tracing.environment(
                 bpftrace,
                 map_keys=options.map_keys,
@@ -76,6 +78,7 @@ def start(
                 user_symbols=own,
             ),
             quiet=bool(probe.sums),
+            own=own,
         )
         stream = Stream(probe, program.text, tracer)
         stream.payload = options.payload

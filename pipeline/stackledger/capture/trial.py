@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stackledger.capture import program
+from stackledger.capture import btf, kerneltypes, program
 from stackledger.capture.bpftrace import Tracer, environment
 from stackledger.capture.control import Control
 from stackledger.capture.limits import attach_limit_s
@@ -135,7 +135,10 @@ def _calling_thread(name: str) -> Iterator[None]:
 @contextmanager
 def _running(bpftrace: Bpftrace, name: str, text: str) -> Iterator[Tracer]:
     tracer = Tracer(
-        bpftrace, name, text, environment(bpftrace, map_keys=_MAP_KEYS, string_bytes=_STRING_BYTES)
+        bpftrace,
+        name,
+        kerneltypes.declared(text, btf.of_kernel()),
+        environment(bpftrace, map_keys=_MAP_KEYS, string_bytes=_STRING_BYTES),
     )
     try:
         yield tracer
