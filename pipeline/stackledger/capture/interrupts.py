@@ -7,12 +7,15 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any
 
+import pyarrow as pa
+
 
 class Interrupts:
     """While entered, SIGINT and SIGTERM are counted instead of raised.
 
     The first asks for a normal end, the second for an end at once. Outside the
-    main thread, where Python takes no signals, the count stays 0.
+    main thread, where Python takes no signals, the count stays 0. Arrow's readers
+    would take a SIGINT for themselves and raise: they may not.
     """
 
     def __init__(self) -> None:
@@ -21,6 +24,7 @@ class Interrupts:
 
     def __enter__(self) -> Interrupts:
         if threading.current_thread() is threading.main_thread():
+            pa.enable_signal_handlers(False)
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._before[number] = signal.signal(number, self._taken)
         return self
@@ -33,6 +37,8 @@ class Interrupts:
     ) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        if self._before:
+            pa.enable_signal_handlers(True)
 
     def _taken(self, _number: int, _frame: FrameType | None) -> None:
         self.count += 1
