@@ -39,7 +39,8 @@ _SETTLE_S = 2.0
 
 def subjects() -> dict[str, list[str]]:
     """Return what is watched with: a name, and the probes or the tool's words."""
-    names = list(dict.fromkeys(probe.name for probe in catalog.probes().values()))
+    probes = [one for one in catalog.probes().values() if "--function" not in one.needs]
+    names = list(dict.fromkeys(probe.name for probe in probes))
     found = {f"profile {name}": list(probes) for name, probes in PROFILES.items()}
     beside = [name for name in PROFILES["incident"] if name != LEDGER]
     found["profile none"] = []
