@@ -30,10 +30,9 @@ def counters():
     switches = [int(words[kind + "_ctxt_switches"]) for kind in ("voluntary", "nonvoluntary")]
     return switches + [int(word) for word in read("/proc/thread-self/schedstat").split()[1:2]]
 def at_once(name):
-    while True:
-        before = counters(); renamed(name); after = counters()
-        if before == after: return after
-        renamed("sl-not-yet")
+    # None where something happened around the renaming: under which name is not known.
+    before = counters(); renamed(name); after = counters()
+    return after if before == after else None
 def settled(name):
     # After one sleep and nothing else: the last wait for a CPU is counted when the thread
     # leaves that CPU, so under the new name. Its length is the counters' last.

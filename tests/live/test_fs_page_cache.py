@@ -196,7 +196,7 @@ def test_a_filter_keeps_others_out(
     outcome = record(
         Options(
             store=tmp_path,
-            probes=("page_cache.tracepoint",),
+            probes=("page_cache",),
             filters=Filters(comms=("dd",)),
             command=("sh", "-c", writes),
         )

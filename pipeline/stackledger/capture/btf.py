@@ -100,6 +100,10 @@ class Types:
         at = self._names.find(b"\0" + name.encode() + b"\0") if name else -1
         return self._structs.get(at + 1) if at >= 0 else None
 
+    def knows(self, name: str) -> bool:
+        """Return whether anything has this name."""
+        return b"\0" + name.encode() + b"\0" in self._names
+
     def resolve(self, number: int) -> int:
         """Return what a type is without typedefs, const and the like."""
         while self.kind(number) in _NAMES_ONLY:

@@ -18,11 +18,25 @@ _STRUCT = re.compile(r"\bstruct ([A-Za-z_]\w*)")
 _MEMBER = re.compile(r"(?:->|\.)\s*([A-Za-z_]\w*)")
 _COMMENT = re.compile(r"^\s*//.*$", re.MULTILINE)
 _PREFIX = "sl_"
+# Types of tracepoints' fields that only a module's BTF tells where that is a module.
+_OF_MODULES = {"tid_t": ("jbd2", "unsigned int")}
 _PACKED = "__attribute__((packed))"
 
 
 def declared(program: str, types: Types | None) -> str:
     """Return the program with declarations before it; as it is where there are no types."""
+    return _of_modules(program, types) + _with_structs(program, types)
+
+
+def _of_modules(program: str, types: Types | None) -> str:
+    return "".join(
+        f"#define {name} {meaning}\n"
+        for name, (category, meaning) in _OF_MODULES.items()
+        if types and f"tracepoint:{category}:" in program and not types.knows(name)
+    )
+
+
+def _with_structs(program: str, types: Types | None) -> str:
     code = _COMMENT.sub("", program)
     used = {name for name in _STRUCT.findall(code) if types and types.struct(name) is not None}
     if types is None or not used:

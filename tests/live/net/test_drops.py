@@ -31,9 +31,12 @@ def test_every_lost_datagram_has_its_reason(
         " FROM packet_drop WHERE netns = $1 AND protocol = 'udp' GROUP BY ALL ORDER BY ALL",
         cable.here.inode,
     )
+    # Kernels before 6.9 do not tell for which socket a packet was.
+    (run,) = recorded.outcome.manifest.probes
+    port = 0 if run.variant == "older" else made.DATAGRAMS
     assert [row[:4] for row in rows] == [
         ("NETFILTER_DROP", "udp", 0, made.FORBIDDEN_SENT),
-        ("SOCKET_RCVBUFF", "udp", made.DATAGRAMS, full),
+        ("SOCKET_RCVBUFF", "udp", port, full),
     ]
     buffers = recorded.rows(
         "SELECT buffer, ip_protocol, sum(events)::BIGINT FROM sock_buffer"

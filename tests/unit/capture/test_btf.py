@@ -90,6 +90,13 @@ def test_a_struct_that_the_kernel_does_not_have_stays(made):
     assert kerneltypes.declared(program, Types(made)) == program
 
 
+def test_a_type_that_only_a_module_tells_is_defined(made):
+    program = "tracepoint:jbd2:jbd2_run_stats { print(args->tid); }"
+    assert kerneltypes.declared(program, Types(made)) == f"#define tid_t unsigned int\n{program}"
+    other = "tracepoint:sched:sched_switch { print(args->next_pid); }"
+    assert kerneltypes.declared(other, Types(made)) == other
+
+
 def test_without_types_a_program_stays_as_it_is():
     assert kerneltypes.declared("{ (struct outer *)1 }", None) == "{ (struct outer *)1 }"
 
