@@ -11,6 +11,7 @@ the same columns. CPU seconds count, of all threads: neighbours on the host do n
 from __future__ import annotations
 
 import argparse
+import gzip
 import random
 import sys
 import tempfile
@@ -23,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "pipeline"))
 import duckdb
 import pyarrow as pa
 
-from stackledger import catalog
+from stackledger import catalog, resources
 from stackledger.capture.intake import Intake
 from stackledger.capture.writer import PartWriter
 
@@ -55,26 +56,40 @@ def block_io(rows: int) -> Iterator[str]:
 
 
 def request(rows: int) -> Iterator[str]:
-    """Yield printed rows of request_ledger's request: four protocols, ids that all differ."""
+    """Yield printed rows of request_ledger's request: four protocols, ids that all differ.
+
+    Times are those of the shipped recording, each up to a fifth shorter or longer.
+    """
     spread = random.Random(2)
     columns = next(
         one.columns for one in catalog.probe("request_ledger").emits if one.table == "request"
     )
+    recorded = list(_recorded(columns))
+    times = [name for name in columns if name.endswith("_ns")]
     ts = 10**13
     for number in range(rows):
         ts += spread.randrange(10_000, 90_000)
-        wall = int(spread.lognormvariate(14, 0.8))
+        values = dict(spread.choice(recorded))
+        values["recv_ts_ns"] -= values["ts_ns"]
+        for name in times:
+            values[name] = int(values[name] * spread.uniform(0.8, 1.2))
         sock = -131387293400000 + 128 * spread.randrange(64)
-        values: dict[str, object] = {
-            name: wall // 10 if name.endswith("_ns") else 0 for name in columns
-        }
-        values |= {"ts_ns": ts, "recv_ts_ns": ts + 9_000, "conn_ts_ns": 10**13 - sock % 997}
-        values |= {"sock": sock, "pid_tid": 811 << 32 | 811, "wall_ns": wall, "complete": 1}
-        values |= {"recv_bytes": 80, "send_bytes": wall % 900, "answer": 1702256938}
+        values |= {"ts_ns": ts, "recv_ts_ns": ts + values["recv_ts_ns"], "sock": sock}
+        values |= {"conn_ts_ns": 10**13 - sock % 997}
         form = _REQUESTS[number % len(_REQUESTS)]
-        values["first"] = form.format(spread.randrange(10**6), number % 9)
-        text = "\x7f".join(str(values[name]) for name in columns)
-        yield f'{{"type": "printf", "data": "request\x7f{text}\\n"}}\n'
+        first = form.format(spread.randrange(10**6), number % 9)
+        text = "\x7f".join(str(values[name]) for name in columns if name != "first")
+        yield f'{{"type": "printf", "data": "request\x7f{text}\x7f{first}\\n"}}\n'
+
+
+def _recorded(columns: tuple[str, ...]) -> Iterator[dict[str, int]]:
+    """Yield the recording's rows of whole requests, without their first bytes."""
+    recording = resources.folder("recordings") / "demo" / "request_ledger.jsonl.gz"
+    with gzip.open(recording, "rt") as lines:
+        for line in lines:
+            if line.startswith('{"type": "printf", "data": "request\\t'):
+                parts = line.split("\\t")[1:]
+                yield dict(zip(columns[:-1], map(int, parts[: len(columns) - 1]), strict=True))
 
 
 def ours(probe: str, file: Path, store: Path) -> int:
