@@ -79,7 +79,8 @@ class Types:
         self._words = array("I", raw[header + types : header + types + types_bytes])
         self._names = raw[header + names : header + names + names_bytes]
         # Of 130,000 types: a tenth of a second if it were written less plainly.
-        words, starts, structs = self._words, [-1], {}
+        words, starts = self._words, [-1]
+        structs: dict[int, int] = {}
         fixed, each, found = _WORDS, _PART_WORDS, starts.append
         struct_kind, at, end = int(Kind.STRUCT), 0, len(words)
         try:
@@ -87,7 +88,7 @@ class Types:
                 info = words[at + 1]
                 kind = info >> 24 & 31
                 if kind == struct_kind:
-                    structs[words[at]] = len(starts)
+                    structs.setdefault(words[at], len(starts))
                 found(at)
                 at += fixed[kind] + each[kind] * (info & 0xFFFF)
         except IndexError:
