@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from collections import Counter
@@ -17,12 +18,17 @@ from stackledger.capture.control import Control
 _NAME = re.compile(r'%"[^"]*"|%[\w.$]+|!\d+')
 
 
-def _compiled(text: str, tmp_path: Path) -> Counter[str]:
+def _compiled(text: str, tmp_path: Path, types: bytes = b"") -> Counter[str]:
     """Return the lines of LLVM's own language, names of values and types left out."""
     source = tmp_path / "program.bt"
     source.write_text(text)
+    (tmp_path / "types").write_bytes(types)
     said = subprocess.run(
-        [*find().command, "-d", str(source)], capture_output=True, text=True, check=False
+        [*find().command, "-d", str(source)],
+        env={**os.environ, **({"BPFTRACE_BTF": str(tmp_path / "types")} if types else {})},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     lines = [line for line in said.stdout.splitlines() if line.startswith("  ")]
     assert any(" call i64 " in line for line in lines), said.stderr
@@ -39,9 +45,10 @@ def test_a_probe_reads_the_same_places_as_with_all_of_the_kernels_types(name, tm
     text = Control().wrap(
         program.build(probe.text(), constants={"STACK": 16384}, sums=probe.sums, listen=[80])
     )
-    own = kerneltypes.declared(text, btf.of_kernel())
-    assert own != text
-    assert _compiled(own, tmp_path) == _compiled(text, tmp_path)
+    own = kerneltypes.prepared(text, btf.of_kernel(), find().version)
+    assert own.text != text
+    assert len(own.btf) < 1000
+    assert _compiled(own.text, tmp_path, own.btf) == _compiled(text, tmp_path)
 
 
 def test_the_short_list_of_tracepoints_stays_with_the_child():

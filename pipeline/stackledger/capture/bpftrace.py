@@ -78,6 +78,13 @@ def _changed_ns(program: str) -> int:
     return 0
 
 
+def _in_memory(name: str, content: bytes) -> int:
+    """Return an open file that is nowhere on disk."""
+    file = os.memfd_create(name)
+    os.write(file, content)
+    return file
+
+
 def longest(bpftrace: Bpftrace, wanted_bytes: int) -> int:
     """Return how long a text this bpftrace can print: until 0.22 it builds them on the stack."""
     return wanted_bytes if bpftrace.version >= (0, 22) else min(wanted_bytes, _STACK_TEXT_BYTES)
@@ -114,18 +121,21 @@ class Tracer:
         *,
         quiet: bool = False,
         own: bool = False,
+        btf: bytes = b"",
     ) -> None:
         """Start it; `quiet` where the program itself counts what a full map dropped.
 
         From 0.22 on bpftrace sends a warning for each such update: as many events as
         the map was to save, and system calls that may be counted in turn. `own` is a
-        user's script, which may name its hooks in any way.
+        user's script, which may name its hooks in any way. `btf` stands for the
+        kernel's types, where there is any.
         """
         self.stderr = b""
         self._misses_signals = bpftrace.version < (0, 20)
         # Not an argument: those are limited in size, and any user can read them.
-        source = os.memfd_create(name)
-        os.write(source, program.encode())
+        source, types = (_in_memory(name, text) for text in (program.encode(), btf))
+        if btf:
+            settings = {**settings, "BPFTRACE_BTF": f"/proc/self/fd/{types}"}
         try:
             self.process = subprocess.Popen(
                 launcher.argv(
@@ -139,13 +149,14 @@ class Tracer:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 env={**os.environ, **settings},
-                pass_fds=(source,),
+                pass_fds=(source, types),
                 process_group=0,
             )
         except OSError as failure:
             raise StackledgerError("bpftrace cannot be started", failure) from None
         finally:
             os.close(source)
+            os.close(types)
         assert self.process.stdout is not None
         assert self.process.stderr is not None
         self.out = self.process.stdout.fileno()

@@ -1,12 +1,14 @@
 """Reads the kernel's own types (BTF): names, kinds, and where a struct's members lie.
 
-The format: Documentation/bpf/btf.rst of the kernel. Offsets are in bits.
+And writes a file of a few of them, for a bpftrace that would go through all. The
+format: Documentation/bpf/btf.rst of the kernel. Offsets are in bits.
 """
 
 from __future__ import annotations
 
 import struct as packing
 from array import array
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
@@ -52,6 +54,7 @@ for _kind in (Kind.STRUCT, Kind.UNION, Kind.SECTION, Kind.ENUM64):
     _PART_WORDS[_kind] = 3
 for _kind in (Kind.ENUM, Kind.FUNCTION_TYPE):
     _PART_WORDS[_kind] = 2
+_INTEGERS = {1: "char", 2: "short", 4: "int", 8: "long", 16: "__int128"}
 _NAMES_ONLY = frozenset((Kind.TYPEDEF, Kind.VOLATILE, Kind.CONST, Kind.RESTRICT, Kind.TYPE_TAG))
 
 
@@ -80,30 +83,35 @@ class Types:
         self._names = raw[header + names : header + names + names_bytes]
         # Of 130,000 types: a tenth of a second if it were written less plainly.
         words, starts = self._words, [-1]
-        structs: dict[int, int] = {}
+        named: dict[int, dict[int, int]] = {Kind.STRUCT: {}, Kind.TYPEDEF: {}, Kind.ENUM: {}}
+        tables = [named.get(kind) for kind in range(32)]
         fixed, each, found = _WORDS, _PART_WORDS, starts.append
-        struct_kind, at, end = int(Kind.STRUCT), 0, len(words)
+        at, end = 0, len(words)
         try:
             while at < end:
                 info = words[at + 1]
                 kind = info >> 24 & 31
-                if kind == struct_kind:
-                    structs.setdefault(words[at], len(starts))
+                table = tables[kind]
+                if table is not None:
+                    table.setdefault(words[at], len(starts))
                 found(at)
                 at += fixed[kind] + each[kind] * (info & 0xFFFF)
         except IndexError:
             raise ValueError("BTF is cut") from None
         self._starts = starts
-        self._structs = structs  # by where the name is
+        self._named = named  # by kind, then by where the name is
 
     def struct(self, name: str) -> int | None:
         """Return the number of `struct name`, None where the kernel has none."""
-        at = self._names.find(b"\0" + name.encode() + b"\0") if name else -1
-        return self._structs.get(at + 1) if at >= 0 else None
+        return self._of_name(name, Kind.STRUCT)
 
-    def knows(self, name: str) -> bool:
-        """Return whether anything has this name."""
-        return b"\0" + name.encode() + b"\0" in self._names
+    def typedef(self, name: str) -> int | None:
+        """Return the number of the typedef `name`, None where the kernel has none."""
+        return self._of_name(name, Kind.TYPEDEF)
+
+    def enum(self, name: str) -> int | None:
+        """Return the number of `enum name`, None where the kernel has none."""
+        return self._of_name(name, Kind.ENUM)
 
     def resolve(self, number: int) -> int:
         """Return what a type is without typedefs, const and the like."""
@@ -143,11 +151,58 @@ class Types:
             found.append(Member(self._text(name), kind, offset, bits))
         return found
 
+    def integer(self, number: int) -> str:
+        """Return a number's type as C has it; its own name may be another language's."""
+        name = self.name(number)
+        if name in ("char", "_Bool"):
+            return name
+        size, signed = self.size_bytes(number), self._word(number, 3) >> 24 & 1
+        return f"{'signed' if signed else 'unsigned'} {_INTEGERS.get(size, 'char')}"
+
+    def _of_name(self, name: str, kind: int) -> int | None:
+        at = self._names.find(b"\0" + name.encode() + b"\0") if name else -1
+        return self._named[kind].get(at + 1) if at >= 0 else None
+
     def _word(self, number: int, place: int) -> int:
         return self._words[self._starts[number] + place]
 
     def _text(self, offset: int) -> str:
         return self._names[offset : self._names.index(b"\0", offset)].decode("ascii", "replace")
+
+
+def small(types: Types, names: Iterable[str]) -> bytes:
+    """Return a BTF file with the integer typedefs and enums of these names, and no more.
+
+    An enum has one value, of no meaning, for one without is not whole. Raises
+    ValueError where the kernel has no such name, or it is something else.
+    """
+    texts, made, count = b"\0", b"", 0
+
+    def add(name: str, kind: int, last: int, *words: int, parts: int = 0) -> int:
+        nonlocal texts, made, count
+        made += packing.pack(
+            f"=III{len(words)}I", len(texts) if name else 0, kind << 24 | parts, last, *words
+        )
+        texts += name.encode() + b"\0"
+        count += 1
+        return count
+
+    add("int", Kind.INT, 4, 1 << 24 | 32)
+    for name in names:
+        enum, typedef = types.enum(name), types.typedef(name)
+        if enum is not None:
+            add(name, Kind.ENUM, types.size_bytes(enum), len(texts) + len(name) + 1, 0, parts=1)
+            texts += f"sl_{name}\0".encode()
+            continue
+        base = 0 if typedef is None else types.resolve(typedef)
+        if types.kind(base) != Kind.INT:
+            raise ValueError(f"not an integer type: {name}")
+        bits = types.size_bytes(base) * 8
+        signed = types.integer(base).startswith(("signed", "char"))
+        number = add(types.integer(base), Kind.INT, bits // 8, signed << 24 | bits)
+        add(name, Kind.TYPEDEF, number)
+    header = (_MAGIC, 1, 0, _HEADER.size, 0, len(made), len(made), len(texts))
+    return _HEADER.pack(*header) + made + texts
 
 
 @lru_cache(maxsize=1)

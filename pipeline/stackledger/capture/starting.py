@@ -63,12 +63,15 @@ def start(
     for program in programs:
         probe = program.probe
         own = probe.grade == catalog.OWN
+        prepared = (
+            kerneltypes.Prepared(control.wrap_own(program.text))
+            if own
+            else kerneltypes.prepared(control.wrap(program.text), btf.of_kernel(), bpftrace.version)
+        )
         tracer = tracing.Tracer(
             bpftrace,
             probe.path.name,
-            control.wrap_own(program.text)
-            if own
-            else kerneltypes.declared(control.wrap(program.text), btf.of_kernel()),
+            prepared.text,
             tracing.environment(
                 bpftrace,
                 map_keys=options.map_keys,
@@ -79,6 +82,7 @@ def start(
             ),
             quiet=bool(probe.sums),
             own=own,
+            btf=prepared.btf,
         )
         stream = Stream(probe, program.text, tracer)
         stream.payload = options.payload

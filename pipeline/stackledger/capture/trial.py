@@ -134,11 +134,13 @@ def _calling_thread(name: str) -> Iterator[None]:
 
 @contextmanager
 def _running(bpftrace: Bpftrace, name: str, text: str) -> Iterator[Tracer]:
+    prepared = kerneltypes.prepared(text, btf.of_kernel(), bpftrace.version)
     tracer = Tracer(
         bpftrace,
         name,
-        kerneltypes.declared(text, btf.of_kernel()),
+        prepared.text,
         environment(bpftrace, map_keys=_MAP_KEYS, string_bytes=_STRING_BYTES),
+        btf=prepared.btf,
     )
     try:
         yield tracer

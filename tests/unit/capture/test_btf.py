@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from stackledger.capture import btf, kerneltypes
 from stackledger.capture.btf import Kind, Types
 
+OLD, NEW = (0, 17, 0), (0, 23, 2)
+
 
 class _Made:
     """Writes a BTF file, type by type."""
@@ -51,6 +53,8 @@ def made() -> bytes:
     hidden = it.struct("", 8, ("left", number, 0, 0), ("right", number, 32, 0))
     pointer = it.add(Kind.POINTER, "", it.add(Kind.CONST, "", inner))
     index = it.add(Kind.ARRAY, "", 0, number, number, 6)
+    for name in ("number_t", "u64", "s64"):
+        it.add(Kind.TYPEDEF, name, number)
     it.struct(
         "outer",
         64,
@@ -66,7 +70,7 @@ def made() -> bytes:
 
 def test_only_named_members_are_declared_where_the_kernel_has_them(made):
     program = "BEGIN { $o = (struct outer *)1; $o->held.high; $o->right; $o->at->low; $o->flag }"
-    text = kerneltypes.declared(program, Types(made))
+    text = kerneltypes.prepared(program, Types(made), NEW).text
     assert text == (
         "struct sl_inner { union { char sl_size[8]; "
         "struct {  unsigned int low; } __attribute__((packed)); "
@@ -81,24 +85,61 @@ def test_only_named_members_are_declared_where_the_kernel_has_them(made):
 
 
 def test_an_array_keeps_its_length(made):
-    text = kerneltypes.declared("{ ((struct outer *)1)->many[2] }", Types(made))
+    text = kerneltypes.prepared("{ ((struct outer *)1)->many[2] }", Types(made), NEW).text
     assert "char sl_to_many[32]; unsigned int many[6];" in text
 
 
 def test_a_struct_that_the_kernel_does_not_have_stays(made):
     program = "{ ((struct user_defined *)1)->first }"
-    assert kerneltypes.declared(program, Types(made)) == program
+    assert kerneltypes.prepared(program, Types(made), OLD) == kerneltypes.Prepared(program)
 
 
 def test_a_type_that_only_a_module_tells_is_defined(made):
     program = "tracepoint:jbd2:jbd2_run_stats { print(args->tid); }"
-    assert kerneltypes.declared(program, Types(made)) == f"#define tid_t unsigned int\n{program}"
+    text = kerneltypes.prepared(program, Types(made), NEW).text
+    assert text == f"#define tid_t unsigned int\n{program}"
     other = "tracepoint:sched:sched_switch { print(args->next_pid); }"
-    assert kerneltypes.declared(other, Types(made)) == other
+    assert kerneltypes.prepared(other, Types(made), NEW).text == other
 
 
 def test_without_types_a_program_stays_as_it_is():
-    assert kerneltypes.declared("{ (struct outer *)1 }", None) == "{ (struct outer *)1 }"
+    program = "{ (struct outer *)1 }"
+    assert kerneltypes.prepared(program, None, OLD) == kerneltypes.Prepared(program)
+
+
+FORMAT = """\
+name: one
+format:
+\tfield:unsigned short common_type;\toffset:0;\tsize:2;\tsigned:0;
+\tfield:inner_t held;\toffset:8;\tsize:8;\tsigned:0;
+\tfield:number_t often[4];\toffset:8;\tsize:8;\tsigned:0;
+\tfield:const struct outer * from;\toffset:8;\tsize:8;\tsigned:0;
+\tfield:__data_loc char[] name;\toffset:16;\tsize:4;\tsigned:0;
+"""
+
+
+@pytest.mark.parametrize(
+    ("fields", "version", "has"),
+    [
+        (FORMAT.replace("inner_t", "int"), (0, 17, 0), True),
+        (FORMAT.replace("inner_t", "int"), (0, 23, 2), False),  # reads types fast enough
+        (FORMAT, (0, 17, 0), False),  # a struct: only the kernel's own file tells it
+        (FORMAT.replace("inner_t", "unheard_of"), (0, 17, 0), False),
+        (FORMAT.replace("inner_t", "struct inner"), (0, 17, 0), False),
+    ],
+)
+def test_an_old_bpftrace_gets_the_types_of_the_fields_alone(made, tmp_path, fields, version, has):
+    (tmp_path / "a" / "one").mkdir(parents=True)
+    (tmp_path / "a" / "one" / "format").write_text(fields)
+    program = "tracepoint:a:one { print(((struct outer *)1)->first); }"
+    given = kerneltypes.prepared(program, Types(made), version, tmp_path)
+    assert given.text.endswith("((struct sl_outer *)1)->first); }")
+    assert bool(given.btf) == has
+    if has:
+        read = Types(given.btf)
+        number = read.typedef("number_t")
+        assert read.integer(read.resolve(number)) == "unsigned int"
+        assert read.struct("outer") is None
 
 
 def test_a_kernel_that_does_not_tell_its_types(tmp_path):
