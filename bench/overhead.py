@@ -175,7 +175,7 @@ def main() -> int:
         for name, what in chosen.items():
             pairs = asked.pairs if name.startswith("profile") else max(2, asked.pairs // 2)
             found = ratios(name, what, workloads, pairs)
-            cells = [f"{statistics.median(one):.2f}" if one else "does not run" for one in found]
+            cells = [_cell(one) for one in found]
             lines.append(f"| {name} | {' | '.join(cells)} |")
             print(lines[-1], flush=True)
     if asked.write:
@@ -183,16 +183,22 @@ def main() -> int:
     return 0
 
 
+def _cell(found: list[float]) -> str:
+    if not found:
+        return "does not run"
+    return f"{statistics.median(found):.2f} ({min(found):.2f}-{max(found):.2f})"
+
+
 def _page(lines: list[str], asked: argparse.Namespace) -> str:
     table = "\n".join(lines)
     return (
         "# What recording costs\n\n"
-        "Throughput of four workloads, watched over bare: 1.000 is no cost. Medians of\n"
-        f"{asked.pairs} pairs of {asked.seconds} s each (of single probes and of tools fewer),\n"
-        "for a single pair is off by 10 % where the machine is shared: `profile none`, which\n"
-        f"records no probe, tells by how much. {os.cpu_count()} CPUs, Linux "
-        f"{platform.release().split('-')[0]}, bpftrace\n{find()}, written by\n"
-        "`python bench/overhead.py --write docs/overhead.md`.\n\n"
+        "Throughput of four workloads, watched over bare: 1.00 is no cost. Medians of\n"
+        f"{asked.pairs} pairs of {asked.seconds} s each (of single probes and of tools fewer), "
+        "the lowest and\nthe highest behind them: that far a single pair is off where a machine is "
+        "shared, as\n`profile none` shows, which records no probe at all.\n\n"
+        f"{os.cpu_count()} CPUs, Linux {platform.release().split('-')[0]}, bpftrace {find()}, "
+        "written by\n`python bench/overhead.py --write docs/overhead.md`.\n\n"
         f"{table}\n"
     )
 
