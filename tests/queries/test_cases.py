@@ -25,7 +25,10 @@ PAIRS = [
     *[("chain", name) for name in sorted(queries())],
     *[
         (case, name)
-        for case in ("parallel", "untraced", "overlapping", "overtaken", "afterwards", "unlinked")
+        for case in (
+            *("parallel", "untraced", "overlapping", "overtaken", "delayed", "afterwards"),
+            "unlinked",
+        )
         for name in ("requests", "calls", "edges", "ledger", "attribution")
     ],
     *[
@@ -71,7 +74,8 @@ def test_attribution_of_nothing_says_so(case):
 
 
 def test_the_parts_of_an_attribution_sum_to_its_bands_wall_time(case):
-    for name in ("chain", "parallel", "untraced", "overlapping", "overtaken", "afterwards"):
+    cases = ("chain", "parallel", "untraced", "overlapping", "overtaken", "delayed", "afterwards")
+    for name in cases:
         found = attribution.attribute(case(name))
         for band in (found.slow, found.median):
             assert sum(line.own_ns for line in band.lines) == pytest.approx(band.wall_ns, abs=3)
