@@ -45,11 +45,11 @@ def subjects() -> dict[str, list[str]]:
     beside = [name for name in PROFILES["incident"] if name != LEDGER]
     found["profile none"] = []
     found["profile incident without the ledger"] = beside
-    found.update({f"probe {name}": [name] for name in names})
     found["strace -c -f"] = ["strace"]
     found["perf trace -s -a"] = ["perf", "trace", "-s", "-a", "-o", "/dev/null"]
     found["blktrace"] = ["blktrace"]
     found.update({f"{tool}.bt": [f"/usr/sbin/{tool}.bt"] for tool in TOOLS})
+    found.update({f"probe {name}": [name] for name in names})
     return found
 
 
@@ -178,8 +178,8 @@ def main() -> int:
             cells = [_cell(one) for one in found]
             lines.append(f"| {name} | {' | '.join(cells)} |")
             print(lines[-1], flush=True)
-    if asked.write:
-        asked.write.write_text(_page(lines, asked), encoding="utf-8")
+            if asked.write:  # each time: it takes half an hour
+                asked.write.write_text(_page(lines, asked), encoding="utf-8")
     return 0
 
 

@@ -243,9 +243,7 @@ real = {real!r}
 if "--version" in sys.argv:
     os.execv(real, [real, *sys.argv[1:]])
 signal.signal(signal.SIGINT, signal.SIG_IGN)
-inner = subprocess.Popen(
-    [real, *sys.argv[1:]], stdout=subprocess.PIPE, pass_fds=[int(sys.argv[-1].rsplit("/", 1)[1])]
-)
+inner = subprocess.Popen([real, *sys.argv[1:]], stdout=subprocess.PIPE, close_fds=False)
 out = sys.stdout.buffer
 {body}
 """
