@@ -59,11 +59,11 @@ def watching(name: str, words: list[str], workload: Workload) -> Iterator[tuple[
     if name.startswith("strace") and not workload.pids:
         yield ("strace", "-c", "-f", "-o", "/dev/null")
         return
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as scratch, tempfile.TemporaryFile() as said:
         process = subprocess.Popen(
             _command(name, words, workload, scratch),
             stdout=subprocess.PIPE if name.startswith("pro") else subprocess.DEVNULL,
-            stderr=None if name.startswith("pro") else subprocess.DEVNULL,
+            stderr=None if name.startswith("pro") else said,
             process_group=0,
             cwd=scratch,
             text=True,
@@ -73,9 +73,13 @@ def watching(name: str, words: list[str], workload: Workload) -> Iterator[tuple[
                 raise OSError(f"{name} does not record here")
             # After compiling, a shared machine may be slower for a moment.
             time.sleep(_SETTLE_S)
-            if process.poll() is not None:
+            said.seek(0)
+            # bpftrace goes on without the probes that it could not attach.
+            if process.poll() is not None or b"could not attach" in said.read():
                 raise OSError(f"{name} does not run here")
             yield ()
+            if process.poll() is not None:
+                raise OSError(f"{name} ended by itself")
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGINT)
