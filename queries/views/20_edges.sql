@@ -62,7 +62,8 @@ SELECT
 FROM served AS s
 ASOF JOIN called AS c ON s.flow = c.flow AND s.recv_ts_ns <= c.end_ts_ns
 -- A caller that loses its CPU between the sending and the clock has a start behind its
--- request's end: the call is that request's if it has its name, and none came after it.
+-- request's end, by some scheduling slices: the call is that request's if it has its
+-- name, and none came after it.
 WHERE (
     c.ts_ns <= s.end_ts_ns
     OR (

@@ -12,20 +12,22 @@ import pytest
 
 from stackledger import catalog
 from stackledger.capture import btf, kerneltypes, program, trial
-from stackledger.capture.bpftrace import find
+from stackledger.capture.bpftrace import Bpftrace, find
 from stackledger.capture.control import Control
 
+from .conftest import OTHER_BPFTRACE
+
+BPFTRACES = [None, OTHER_BPFTRACE] if OTHER_BPFTRACE else [None]
 _NAME = re.compile(r'%"[^"]*"|%[\w.$]+|!\d+')
 
 
-def _compiled(text: str, tmp_path: Path, types: bytes = b"") -> Counter[str]:
+def _compiled(bpftrace: Bpftrace, text: str, types: bytes, folder: Path) -> Counter[str]:
     """Return the lines of LLVM's own language, names of values and types left out."""
-    source = tmp_path / "program.bt"
-    source.write_text(text)
-    (tmp_path / "types").write_bytes(types)
+    (folder / "types").write_bytes(types)
+    stage = ["-d"] if bpftrace.version < (0, 20) else ["--dry-run", "-d", "codegen"]
     said = subprocess.run(
-        [*find().command, "-d", str(source)],
-        env={**os.environ, **({"BPFTRACE_BTF": str(tmp_path / "types")} if types else {})},
+        [*bpftrace.command, *stage, "-e", text],
+        env={**os.environ, **({"BPFTRACE_BTF": str(folder / "types")} if types else {})},
         capture_output=True,
         text=True,
         check=False,
@@ -35,20 +37,22 @@ def _compiled(text: str, tmp_path: Path, types: bytes = b"") -> Counter[str]:
     return Counter(_NAME.sub("%", line).split(", align")[0] for line in lines if " %" in line)
 
 
+@pytest.mark.parametrize("command", BPFTRACES, ids=str)
 @pytest.mark.parametrize(
     "name", ["request_ledger", "tcp_connection", "packet_drop", "fsync", "process_exit"]
 )
-def test_a_probe_reads_the_same_places_as_with_all_of_the_kernels_types(name, tmp_path):
-    if find().version >= (0, 20):
-        pytest.skip("newer bpftraces do not print what they compile in this form")
-    probe = catalog.probe(name, find().version)
+def test_a_probe_reads_the_same_places_as_with_all_of_the_kernels_types(name, command, tmp_path):
+    bpftrace = find(command)
+    probe = catalog.probe(name, bpftrace.version)
     text = Control().wrap(
         program.build(probe.text(), constants={"STACK": 16384}, sums=probe.sums, listen=[80])
     )
-    own = kerneltypes.prepared(text, btf.of_kernel(), find().version)
+    own = kerneltypes.prepared(text, btf.of_kernel(), bpftrace.version)
     assert own.text != text
-    assert len(own.btf) < 1000
-    assert _compiled(own.text, tmp_path, own.btf) == _compiled(text, tmp_path)
+    assert bool(own.btf) == (bpftrace.version < (0, 18))
+    assert _compiled(bpftrace, own.text, own.btf, tmp_path) == _compiled(
+        bpftrace, text, b"", tmp_path
+    )
 
 
 def test_the_short_list_of_tracepoints_stays_with_the_child():

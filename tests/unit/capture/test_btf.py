@@ -149,7 +149,7 @@ def test_a_kernel_that_does_not_tell_its_types(tmp_path):
 
 
 @given(st.data())
-def test_what_is_cut_is_refused_or_read(data):
+def test_what_is_cut_is_refused(data):
     it = _Made()
     it.struct("a", 4, ("b", it.add(Kind.INT, "int", 4, 32), 0, 0))
     whole = it.bytes()
