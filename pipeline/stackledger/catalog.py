@@ -273,6 +273,17 @@ def read_query(path: Path) -> Query:
     )
 
 
+def read_header(
+    path: Path, marker: str, known: tuple[str, ...], required: tuple[str, ...]
+) -> tuple[str, str, dict[str, str]]:
+    """Return name, purpose and the text of every key of a header in this grammar.
+
+    Raises StackledgerError where it is wrong.
+    """
+    header = _read(path, marker, known, required)
+    return header.name, header.purpose, {key: header.text(key) for key in header.fields}
+
+
 def _read(path: Path, marker: str, known: tuple[str, ...], required: tuple[str, ...]) -> _Header:
     lines = _comment(path, marker)
     if not lines:

@@ -19,7 +19,12 @@ from suites import SUITES
 REPOSITORY = Path(__file__).resolve().parents[2]
 DOCUMENT = REPOSITORY / "docs" / "compatibility.md"
 # In the order of the columns: where test_signals.py leaves what it found.
-ENVIRONMENTS = ("linux_of_this_host", "bpftrace_of_debian_13", "linux_of_debian_12")
+ENVIRONMENTS = (
+    "linux_of_this_host",
+    "bpftrace_of_debian_13",
+    "linux_of_debian_12",
+    "linux_of_debian_12_by_kprobes",
+)
 _ENDS = {"failure": "failed", "error": "failed", "skipped": "skipped"}
 
 
@@ -49,9 +54,10 @@ def read(folder: Path) -> Environment:
     ended_at = datetime.fromtimestamp(report.stat().st_mtime, UTC)
     # What follows the numbers names a build, not what it can do.
     kernel = re.match(r"[0-9.]*[0-9]", host["kernel"])
-    return Environment(
-        kernel[0] if kernel else host["kernel"], host["bpftrace"], ended_at, host["signals"], ends
-    )
+    name = kernel[0] if kernel else host["kernel"]
+    if host.get("without"):
+        name += f" without {host['without']}"
+    return Environment(name, host["bpftrace"], ended_at, host["signals"], ends)
 
 
 def cell(environment: Environment, signal: str) -> str:
@@ -80,7 +86,8 @@ def document(environments: list[Environment]) -> str:
         "",
         "Written by `just test-kernels`: how each signal's tests ended, with another bpftrace in a",
         "chroot and on another kernel in a virtual machine. Under emulation only those run whose",
-        "figures do not depend on time.",
+        "figures do not depend on time. Without fentry: as if that kernel could trace functions by",
+        "kprobes alone; only what differs then is tested.",
         "",
         "| | " + " | ".join(f"Linux {one.kernel}" for one in environments) + " |",
         "|---|" + "---|" * len(environments),

@@ -1,9 +1,10 @@
 """Runs the suites of every signal that is offered here, and writes what there is and how it went.
 
-    python tests/kernels/inside.py FOLDER [--emulated]
+    python tests/kernels/inside.py FOLDER [--emulated] [--kprobes]
 
 FOLDER/host.json: kernel, bpftrace, and each signal's variant and grade, or why there
-is none. FOLDER/tests.xml: pytest's own report. Not imported, for it runs in a guest.
+is none. FOLDER/tests.xml: pytest's own report. With --kprobes as on a kernel without
+fentry, and only what differs there. Not imported, for it runs in a guest.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import platform
 import shlex
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -21,13 +23,27 @@ from stackledger import catalog
 from stackledger.capture import bpftrace, hooks
 from stackledger.errors import StackledgerError
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 sys.path.insert(0, str(Path(__file__).parent))
 from suites import SUITES
 
+_FENTRY = ("kfunc:", "kretfunc:", "fentry:", "fexit:")
 _OTHER = tuple(shlex.split(os.environ.get("STACKLEDGER_OTHER_BPFTRACE", "")))
 
 
-def inventory() -> dict[str, object]:
+def without_fentry() -> None:
+    """Have this process believe that no function can be traced but by a kprobe."""
+    offered = hooks.offered
+
+    def fewer(tracer: bpftrace.Bpftrace) -> Callable[[str], bool]:
+        return lambda hook: not hook.startswith(_FENTRY) and offered(tracer)(hook)
+
+    pytest.MonkeyPatch().setattr(hooks, "offered", fewer)
+
+
+def inventory(*, kprobes: bool) -> dict[str, object]:
     """Return what a capture would find here."""
     tracer = bpftrace.find(_OTHER or None)
     offered = hooks.offered(tracer)
@@ -42,7 +58,15 @@ def inventory() -> dict[str, object]:
                 "grade": probe.grade.split()[0].strip(",;"),
                 "variant": probe.variant,
             }
-    return {"kernel": platform.release(), "bpftrace": str(tracer), "signals": signals}
+    if kprobes:
+        signals = {name: told for name, told in signals.items() if told.get("variant") == "kprobe"}
+    without = "fentry" if kprobes else ""
+    return {
+        "kernel": platform.release(),
+        "bpftrace": str(tracer),
+        "without": without,
+        "signals": signals,
+    }
 
 
 class OtherBpftrace:
@@ -57,9 +81,11 @@ class OtherBpftrace:
         ]
 
 
-def main(folder: Path, *, emulated: bool) -> int:
+def main(folder: Path, *, emulated: bool, kprobes: bool) -> int:
     """Write the two files; return pytest's exit code."""
-    found = inventory()
+    if kprobes:
+        without_fentry()
+    found = inventory(kprobes=kprobes)
     (folder / "host.json").write_text(json.dumps(found, indent=2))
     signals = found["signals"]
     assert isinstance(signals, dict)
@@ -67,7 +93,7 @@ def main(folder: Path, *, emulated: bool) -> int:
     tests = [
         test
         for suite in SUITES
-        if offered.issuperset(suite.signals)
+        if (offered.intersection if kprobes else offered.issuperset)(suite.signals)
         for test in suite.tests(emulated=emulated)
     ]
     options = ["-v", "--tb=short", "-p", "no:cacheprovider", f"--junitxml={folder}/tests.xml"]
@@ -76,4 +102,5 @@ def main(folder: Path, *, emulated: bool) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), emulated="--emulated" in sys.argv))
+    told = sys.argv[2:]
+    sys.exit(main(Path(sys.argv[1]), emulated="--emulated" in told, kprobes="--kprobes" in told))

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 class Suite:
     """Tests of some signals: `names` of those in the file, none for all of it.
 
-    `emulated`: those of them that run in a virtual machine; True for all.
+    `emulated`: those of them that run in a virtual machine, some with one parameter only;
+    True for all.
     """
 
     path: str
@@ -51,6 +52,13 @@ SUITES = (
         "tests/live/test_ledger.py",
         ("request_ledger",),
         emulated=(
+            "test_nothing_is_lost_nor_undecodable[quick]",
+            "test_the_parts_sum_to_the_wall_time_of_every_request[quick]",
+            "test_next_to_nothing_is_unexplained_in_any_layer[quick]",
+            "test_the_calls_are_linked[quick]",
+            "test_exactly_the_requests_sent_are_recorded_in_every_layer",
+            "test_exactly_the_statements_run_are_recorded",
+            "test_no_value_of_a_request_is_in_the_files",
             "test_ipv6_and_the_last_request_of_every_connection",
             "test_requests_that_never_end_have_their_parts_so_far",
         ),
@@ -103,6 +111,7 @@ SUITES = (
     ),
     Suite(_PROFILE, ("function_latency",), ("test_calls_of_a_function_also_nested",)),
     Suite("tests/live/test_fs_page_cache.py", ("page_cache", "writeback"), emulated=True),
+    Suite("tests/live/test_missratio.py", ("page_reuse",)),
     Suite(
         "tests/live/test_fs_files.py",
         ("file_open", "file_io", "vfs", "fsync", "journal"),

@@ -110,8 +110,7 @@ def test_bpftrace_of_debian_13(newer_bpftrace: tuple[str, ...], results: Path) -
     assert "skipped" not in text
 
 
-def test_linux_of_debian_12(debian_12: machine.Kernel, results: Path) -> None:
-    """Probes on the hooks of an older kernel: fewer tracepoints, but functions."""
+def _emulated(kernel: machine.Kernel, results: Path, *options: str) -> None:
     env = {
         "STACKLEDGER_LIVE": "required",
         "STACKLEDGER_ATTACH_LIMIT": f"{EMULATED_S / 3:.0f}s",
@@ -119,11 +118,23 @@ def test_linux_of_debian_12(debian_12: machine.Kernel, results: Path) -> None:
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTEST_ADDOPTS": "--basetemp=/var/tmp/pytest",
     }
-    argv = [sys.executable, str(INSIDE), str(machine.SHARED), "--emulated"]
+    argv = [sys.executable, str(INSIDE), str(machine.SHARED), "--emulated", *options]
     needs = {REPOSITORY, Path(sys.prefix), Path(sys.base_prefix)}
     ran = machine.run(
-        debian_12, argv, results, cwd=REPOSITORY, env=env, limit_s=EMULATED_S, needs=needs
+        kernel, argv, results, cwd=REPOSITORY, env=env, limit_s=EMULATED_S, needs=needs
     )
     print(ran.said[-20_000:])
     assert ran.status == 0
-    assert json.loads((results / "host.json").read_text())["kernel"] == debian_12.release
+    assert json.loads((results / "host.json").read_text())["kernel"] == kernel.release
+
+
+def test_linux_of_debian_12(debian_12: machine.Kernel, results: Path) -> None:
+    """Probes on the hooks of an older kernel: fewer tracepoints, but functions."""
+    _emulated(debian_12, results)
+
+
+def test_linux_of_debian_12_by_kprobes(debian_12: machine.Kernel, results: Path) -> None:
+    """The same kernel as if it had no fentry, where that makes a difference."""
+    _emulated(debian_12, results, "--kprobes")
+    signals = json.loads((results / "host.json").read_text())["signals"]
+    assert {*signals} == {"block_io", "page_cache", "tcp_io"}

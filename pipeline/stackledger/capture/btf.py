@@ -113,6 +113,14 @@ class Types:
         """Return the number of `enum name`, None where the kernel has none."""
         return self._of_name(name, Kind.ENUM)
 
+    def enumerator(self, enum: str, name: str) -> int | None:
+        """Return the value of one name of `enum`, None where the kernel has none of that name."""
+        number = self.enum(enum)
+        for part in range(self._word(number, 1) & 0xFFFF if number else 0):
+            if self._text(self._word(number or 0, 3 + 2 * part)) == name:
+                return self._word(number or 0, 4 + 2 * part)
+        return None
+
     def resolve(self, number: int) -> int:
         """Return what a type is without typedefs, const and the like."""
         while self.kind(number) in _NAMES_ONLY:

@@ -35,6 +35,8 @@ _EVENTS = (Path("/sys/kernel/tracing/events"), Path("/sys/kernel/debug/tracing/e
 _READS_FAST = (0, 18)  # was only measured with 0.17
 # Types of tracepoints' fields that only a module's BTF tells where that is a module.
 _OF_MODULES = {"tid_t": ("jbd2", "unsigned int")}
+# Numbers that differ from kernel to kernel, by the enum that gives them.
+_ENUMERATORS = {"memory_cgrp_id": "cgroup_subsys_id"}
 _PACKED = "__attribute__((packed))"
 
 
@@ -55,7 +57,7 @@ def prepared(
     """
     if types is None:
         return Prepared(program)
-    defined = _of_modules(program, types)
+    defined = {**_of_modules(program, types), **_enumerators(program, types)}
     text = declared(program, types)
     text = "".join(f"#define {name} {meaning}\n" for name, meaning in defined.items()) + text
     rest = _STRUCT.search(_OWN.sub("", _COMMENT.sub("", text)))
@@ -89,6 +91,14 @@ def _of_modules(program: str, types: Types) -> dict[str, str]:
         for name, (category, meaning) in _OF_MODULES.items()
         if f"tracepoint:{category}:" in program and types.typedef(name) is None
     }
+
+
+def _enumerators(program: str, types: Types) -> dict[str, str]:
+    """Return the values of the kernel's named numbers that a program uses."""
+    values = {
+        name: types.enumerator(enum, name) for name, enum in _ENUMERATORS.items() if name in program
+    }
+    return {name: str(value) for name, value in values.items() if value is not None}
 
 
 def _events() -> Path:

@@ -199,6 +199,8 @@ def _block_io(left: Left) -> Rows:
     """Return the I/Os whose completion the kernel skipped: issued, and not in flight now."""
     table = _Tables(left.maps)
     rows: list[list[Value]] = []
+    started = left.maps.get("@start")
+    filtered = bool(left.maps.get("@filtered"))
     issued: dict[int, list[tuple[int, int, int, int]]] = {}
     for key, (at, sectors, code) in _pairs(left.maps, "@issue"):
         if at < left.stopped_ns:
@@ -207,12 +209,19 @@ def _block_io(left: Left) -> Rows:
     for dev, ios in issued.items():
         skipped = sorted(ios)[: max(0, len(ios) - left.in_flight.get(dev, 0))]
         for at, sector, sectors, code in skipped:
-            rows.append(_skipped(at, dev, sector, sectors * _SECTOR_BYTES, "RWD"[code]))
+            row = _skipped(at, dev, sector, sectors * _SECTOR_BYTES, "RWD"[code])
+            start = started.get(f"{dev},{sector}") if isinstance(started, dict) else None
+            if start and 0 < _number(start[0]) <= at:
+                row[1:4] = _number(start[1]), _number(start[2]), start[3]
+                row[8] = at - _number(start[0])
+            elif filtered:
+                continue
+            rows.append(row)
     for begun, ended, kind in (
         ("@fsync_begun", "@fsyncs_ended", "FWS"),
         ("@flushes_issued", "@flushes_ended", "FF"),
     ):
-        for dev, (count,) in table.items(begun).items():
+        for dev, (count,) in table.items(begun).items() if not filtered else ():
             missing = count - table.row(ended, dev, 1)[0]
             rows.extend(_skipped(left.stopped_ns, dev, -1, 0, kind) for _ in range(missing))
     return {"block_io": rows}

@@ -81,7 +81,7 @@ def require() -> None:
 def _kernel(release: str) -> Finding:
     found = re.match(r"(\d+)\.(\d+)", release)
     if found and tuple(map(int, found.groups())) < SOCKET_TRACEPOINTS_SINCE:
-        why = "socket tracepoints, which the ledger needs, came with Linux 6.3"
+        why = "before Linux 6.3 sockets have no tracepoints: the ledger traces functions instead"
         return Finding("kernel", "approximate", release, why, newer_kernel())
     return Finding("kernel", "ok", release)
 

@@ -127,7 +127,8 @@ def unfolded(template: str) -> str:
             raise StackledgerError("the probe uses a block that it does not have", found[1])
         return shared.read_text(encoding="utf-8")
 
-    return _USE.sub(block, _BLOCK.sub("", template))
+    # Twice, for a block may use another.
+    return _USE.sub(block, _USE.sub(block, _BLOCK.sub("", template)))
 
 
 def literal(text: str) -> str:

@@ -91,6 +91,7 @@ TABLES: tuple[Table, ...] = (
         _count("major_faults", "faults", "page faults that had to read"),
         _count("reclaimed", "pages", "taken back to make room"),
         _count("direct_reclaims", "events", "times a task had to make room itself"),
+        _count("refaults", "pages", "of files, read again after reclaim had taken them"),
         _count("oom_kills", "processes", "killed for want of memory"),
     ),
     table(
@@ -183,7 +184,10 @@ TABLES: tuple[Table, ...] = (
         ns("throttled_ns", "sum over CPUs of the time held back by the quota"),
         _bytes("memory_bytes", "charged to it, page cache included"),
         _bytes("memory_limit_bytes", "its own limit; NULL: none"),
+        Column("memory_cgroup_id", "int64", "", "inode of its folder where memory is counted"),
+        _bytes("file_cache_bytes", "of memory_bytes: pages of files that can be reclaimed"),
         _count("memory_limit_hits", "events", "times the limit was reached"),
+        _count("refaults", "pages", "of files, read again after reclaim had taken them"),
         _count("oom_kills", "processes", "killed for its limit"),
         _count("reads", "I/Os", "issued to disks"),
         _count("writes", "I/Os", "issued to disks"),

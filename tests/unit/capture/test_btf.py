@@ -102,6 +102,19 @@ def test_a_type_that_only_a_module_tells_is_defined(made):
     assert kerneltypes.prepared(other, Types(made), NEW).text == other
 
 
+def test_a_named_number_of_the_kernel_is_defined():
+    it = _Made()
+    names = [it.name("cpu_cgrp_id"), 1, it.name("memory_cgrp_id"), 4]
+    it.add(Kind.ENUM, "cgroup_subsys_id", 4, *names, parts=2)
+    types = Types(it.bytes())
+    assert types.enumerator("cgroup_subsys_id", "memory_cgrp_id") == 4
+    assert types.enumerator("cgroup_subsys_id", "io_cgrp_id") is None
+    assert types.enumerator("unheard_of", "memory_cgrp_id") is None
+    program = "BEGIN { print(memory_cgrp_id); }"
+    text = kerneltypes.prepared(program, types, NEW).text
+    assert text == f"#define memory_cgrp_id 4\n{program}"
+
+
 def test_without_types_a_program_stays_as_it_is():
     program = "{ (struct outer *)1 }"
     assert kerneltypes.prepared(program, None, OLD) == kerneltypes.Prepared(program)

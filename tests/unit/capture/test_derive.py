@@ -133,6 +133,13 @@ def test_completions_that_the_kernel_skipped_are_rows_and_those_in_flight_are_no
         *((10, 10, 4096, "W"), (20, 20, 4096, "W")),
         *((1000, -1, 0, "FWS"), (1000, -1, 0, "FWS")),
     ]
+    known = {"@start": {f"{dev},20": [15, 7, 8, "dd"], f"{dev},10": [11, 7, 8, "late"]}}
+    rows = rows_of("block_io.tracepoint", Left(maps | known, 1000, 1001, {dev: 1}))["block_io"]
+    assert [row[1:4] + row[8:10] for row in rows[:2]] == [
+        *([-1, -1, "", -1, -1], [7, 8, "dd", 20 - 15, -1]),
+    ]
+    filtered = Left(maps | known | {"@filtered": 1}, 1000, 1001, {dev: 1})
+    assert [row[3] for row in rows_of("block_io.tracepoint", filtered)["block_io"]] == ["dd"]
     maps = {"@issue": {"-5": [10, 77, 4096, dev, 0x801], "-6": [2000, 78, 4096, dev, 0]}}
     rows = rows_of("block_io.rawtracepoint", Left(maps, 1000, 1001, {}))["block_io"]
     (row,) = _derived("block_io.rawtracepoint", "block_io", rows)

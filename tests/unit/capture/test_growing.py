@@ -1,4 +1,4 @@
-"""Parts that are replaced while they grow: whole at any time, at most two seconds old, few."""
+"""Parts that are replaced while they grow: whole at any time, at most four seconds old, few."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _times(folder: Path) -> list[int]:
     ]
 
 
-def test_what_is_on_disk_lags_by_two_calls_at_most(tmp_path: Path) -> None:
+def test_what_is_on_disk_lags_by_four_calls_at_most(tmp_path: Path) -> None:
     writer = PartWriter(tmp_path)
     for second in range(1, 12):
         writer.grow("host_pressure", _rows(second))
@@ -43,7 +43,7 @@ def test_what_is_on_disk_lags_by_two_calls_at_most(tmp_path: Path) -> None:
             writing.result()
         there = _times(tmp_path) if _parts(tmp_path) else []
         assert there == list(range(1, len(there) + 1))
-        assert second - len(there) < 2
+        assert second - len(there) < 4
         assert len(_parts(tmp_path)) <= 1
     assert writer.bytes > 0
     writer.close()
@@ -81,7 +81,7 @@ def test_a_store_that_takes_no_more_is_said(tmp_path: Path) -> None:
         writer.close()
 
 
-def test_a_kill_costs_two_seconds_at_most(tmp_path: Path) -> None:
+def test_a_kill_costs_four_seconds_at_most(tmp_path: Path) -> None:
     """Under load the writer may be late: one more is allowed here."""
     stand_in = Path(__file__).with_name("stand_in.py")
     script = (
@@ -108,5 +108,5 @@ def test_a_kill_costs_two_seconds_at_most(tmp_path: Path) -> None:
     for table in ("host_cpu", "host_disk", "host_net", "process_stat"):
         (part,) = (folder / table).glob("part-*.parquet")
         at_ns = pq.read_table(part, partitioning=None)["ts_ns"].to_pylist()
-        assert killed_ns - max(at_ns) < 3e9
+        assert killed_ns - max(at_ns) < 5e9
         assert len(set(at_ns)) >= 3

@@ -212,7 +212,7 @@ def test_a_bpftrace_that_does_not_end_is_killed(tmp_path: Path) -> None:
 
 
 def test_a_bpftrace_that_misses_the_signal_is_asked_again(tmp_path: Path) -> None:
-    outcome = _record(tmp_path, "hard-of-hearing", stop_grace_s=20.0)
+    outcome = _record(tmp_path, "hard-of-hearing", stop_grace_s=3.0)
     assert outcome.exit_code == 0
     (loss,) = outcome.manifest.losses
     assert loss.produced == loss.received > 0

@@ -102,6 +102,20 @@ def test_a_probe_on_two_other_hooks() -> None:
     assert derived(VARIANT, _unfolded) == RESULT
 
 
+def test_on_a_functions_return_the_last_probe_is_put_first() -> None:
+    variant = VARIANT.replace("kfunc:g", "kretfunc:g")
+    text = derived(variant, _unfolded)
+    first, last = text.index("@[args->xs]", text.index("kretfunc:g")), text.index("put in")
+    assert text.index("kfunc:f\n/(args->p->x) > 0/") < text.index("kretfunc:g\n{\n  // put in")
+    assert last < first
+    assert text.count("put in") == text.count("@[args->xs]") == 2
+
+
+def test_a_probe_that_is_left_out() -> None:
+    text = derived(VARIANT + "// @hook tracepoint:a:one_more = none\n", _unfolded)
+    assert text == RESULT.replace("tracepoint:a:one_more\n{\n  @ = args->x;\n}\n", "")
+
+
 def test_a_program_of_its_own_stays_as_it_is() -> None:
     assert derived(ORIGIN, _unfolded) == ORIGIN
 

@@ -36,6 +36,8 @@ def read(folders: Folders) -> tuple[Numbers, Numbers]:
     for name, reader in readers.items():
         if name in folders:
             reader(folders[name][0], counts, levels)
+    if "file_cache_bytes" in levels:
+        levels["memory_cgroup_id"] = folders["memory" if "memory" in folders else "cgroup2"][1]
     return counts, levels
 
 
@@ -103,6 +105,7 @@ def _unified(folder: str, counts: Numbers, levels: Numbers) -> None:
             counts[column] = told[name] * unit
     _level(f"{folder}/memory.current", "memory_bytes", levels)
     _level(f"{folder}/memory.max", "memory_limit_bytes", levels)
+    _file_cache(folder, "", counts, levels)
     _level(f"{folder}/pids.current", "tasks", levels)
     events = _pairs(f"{folder}/memory.events")
     for column, name in (("memory_limit_hits", "max"), ("oom_kills", "oom_kill")):
@@ -138,10 +141,24 @@ def _memory(folder: str, counts: Numbers, levels: Numbers) -> None:
     _level(f"{folder}/memory.limit_in_bytes", "memory_limit_bytes", levels)
     if levels.get("memory_limit_bytes", 0) >= _NO_LIMIT:
         del levels["memory_limit_bytes"]
+    _file_cache(folder, "total_", counts, levels)
     _level(f"{folder}/memory.failcnt", "memory_limit_hits", counts)
     told = _pairs(f"{folder}/memory.oom_control")
     if "oom_kill" in told:
         counts["oom_kills"] = told["oom_kill"]
+
+
+def _file_cache(folder: str, prefix: str, counts: Numbers, levels: Numbers) -> None:
+    """Add the pages on the lists of files: `file` and `cache` hold shared memory as well.
+
+    And those of them that were read again after reclaim had taken them.
+    """
+    told = _pairs(f"{folder}/memory.stat")
+    names = (f"{prefix}active_file", f"{prefix}inactive_file")
+    if all(name in told for name in names):
+        levels["file_cache_bytes"] = sum(told[name] for name in names)
+    if f"{prefix}workingset_refault_file" in told:
+        counts["refaults"] = told[f"{prefix}workingset_refault_file"]
 
 
 def _blkio(folder: str, counts: Numbers, levels: Numbers) -> None:

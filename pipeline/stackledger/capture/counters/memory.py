@@ -46,6 +46,8 @@ _EVENTS: dict[str, tuple[int, tuple[str, ...]]] = {
         ),
     ),
     "oom_kills": (1, ("oom_kill",)),
+    # One counter for files and memory before Linux 5.9.
+    "refaults": (1, ("workingset_refault_file", "workingset_refault")),
 }
 _WANTED = {name for _, names in _EVENTS.values() for name in names}
 

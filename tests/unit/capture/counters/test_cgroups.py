@@ -25,6 +25,8 @@ def _unified(folder: Path, cpu_us: int, memory: int = 4096) -> Path:
         "nr_throttled 1\nthrottled_usec 70\n",
         memory__current=f"{memory}\n",
         memory__max="max\n",
+        memory__stat="anon 5\nfile 99\ninactive_file 20\nactive_file 10\n"
+        "workingset_refault_anon 8\nworkingset_refault_file 7\n",
         memory__events="low 0\nhigh 0\nmax 6\noom 1\noom_kill 1\n",
         io__stat="8:0 rbytes=100 wbytes=20 rios=3 wios=2 dbytes=0 dios=0\n253:0 \n"
         "8:16 rbytes=1 wbytes=2 rios=3 wios=4\n",
@@ -41,7 +43,7 @@ def mounted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_version_2(tmp_path: Path) -> None:
     folder = _unified(tmp_path / "a", 1000)
-    counts, levels = cgroupfiles.read({"cgroup2": (str(folder), 1)})
+    counts, levels = cgroupfiles.read({"cgroup2": (str(folder), 17)})
     assert counts == {
         "cpu_ns": 1_000_000,
         "user_ns": 3000,
@@ -50,13 +52,19 @@ def test_version_2(tmp_path: Path) -> None:
         "throttled_periods": 1,
         "throttled_ns": 70_000,
         "memory_limit_hits": 6,
+        "refaults": 7,
         "oom_kills": 1,
         "read_bytes": 101,
         "write_bytes": 22,
         "reads": 6,
         "writes": 6,
     }
-    assert levels == {"memory_bytes": 4096, "tasks": 5}
+    assert levels == {
+        "memory_bytes": 4096,
+        "tasks": 5,
+        "file_cache_bytes": 30,
+        "memory_cgroup_id": 17,
+    }
 
 
 def test_version_1_in_hierarchies_of_its_own(tmp_path: Path) -> None:
@@ -67,6 +75,9 @@ def test_version_1_in_hierarchies_of_its_own(tmp_path: Path) -> None:
             "memory__usage_in_bytes": "4096\n",
             "memory__limit_in_bytes": "9223372036854771712\n",
             "memory__failcnt": "8\n",
+            "memory__stat": "cache 9\ninactive_file 1\nactive_file 2\n"
+            "total_inactive_file 300\ntotal_active_file 40\n"
+            "workingset_refault_file 1\ntotal_workingset_refault_file 6\n",
             "memory__oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 1\n",
         },
         "blkio": {
@@ -75,8 +86,8 @@ def test_version_1_in_hierarchies_of_its_own(tmp_path: Path) -> None:
         },
     }
     folders = {
-        name: (str(_write(tmp_path / name / "docker/x", **files)), 1)
-        for name, files in parts.items()
+        name: (str(_write(tmp_path / name / "docker/x", **files)), inode)
+        for inode, (name, files) in enumerate(parts.items(), 11)
     }
     counts, levels = cgroupfiles.read(folders)
     assert counts == {
@@ -87,13 +98,14 @@ def test_version_1_in_hierarchies_of_its_own(tmp_path: Path) -> None:
         "throttled_periods": 2,
         "throttled_ns": 99,
         "memory_limit_hits": 8,
+        "refaults": 6,
         "oom_kills": 1,
         "reads": 4,
         "writes": 5,
         "read_bytes": 42,
         "write_bytes": 50,
     }
-    assert levels == {"memory_bytes": 4096}
+    assert levels == {"memory_bytes": 4096, "file_cache_bytes": 340, "memory_cgroup_id": 13}
 
 
 def test_disks_that_are_not_counted_are_not_zero() -> None:

@@ -73,8 +73,11 @@ def test_memory_has_a_unit_or_is_left_out() -> None:
 
 
 def test_reclaim_is_summed_over_whom_this_kernel_names() -> None:
-    told = memory.events("pgsteal_kswapd 5\npgsteal_direct 7\npgpgin 3\npgmajfault 2\nnr_free 1\n")
-    assert told == {"reclaimed": 12, "paged_in_bytes": 3072, "major_faults": 2}
+    told = memory.events(
+        "pgsteal_kswapd 5\npgsteal_direct 7\npgpgin 3\npgmajfault 2\nnr_free 1\n"
+        "workingset_refault_anon 4\nworkingset_refault_file 9\n"
+    )
+    assert told == {"reclaimed": 12, "paged_in_bytes": 3072, "major_faults": 2, "refaults": 9}
 
 
 @pytest.mark.parametrize(
