@@ -40,23 +40,30 @@ def define(
     """Define every table of the registry, and what the manifest and the layer rules say."""
     _facts(connection, capture)
     _syscall_names(connection, capture)
+    name_files(connection, capture)
     for table in capture.tables.values():
         _table(connection, table, capture.files(table.name))
     _layer_rules(connection, rules)
+
+
+def name_files(connection: duckdb.DuckDBPyConnection, capture: Capture) -> None:
+    """Tell a connection where the tables' parts are, as each connection has to be told.
+
+    A view cannot take parameters, a variable can: no path is pasted into SQL.
+    """
+    for name in capture.tables:
+        if files := capture.files(name):
+            connection.execute(f"SET VARIABLE files_{name} = $files", {"files": files})
 
 
 def _table(connection: duckdb.DuckDBPyConnection, table: Table, files: list[str]) -> None:
     """Define one table: a view of its parts, or empty."""
     name, columns = table.name, table.columns
     if files:
-        # A view cannot take parameters, a variable can: no path is pasted into SQL.
-        connection.execute(f"SET VARIABLE files_{name} = $files", {"files": files})
         import duckdb
 
-        parts = (
-            f"read_parquet(getvariable('files_{name}'),"
-            " hive_partitioning = false, union_by_name = true)"
-        )
+        # All parts of a capture have the columns of the first: an hour has thousands of them.
+        parts = f"read_parquet(getvariable('files_{name}'), hive_partitioning = false)"
         try:
             listed = ", ".join(f'"{column.name}"' for column in columns)
             connection.execute(f'CREATE VIEW "{name}" AS SELECT {listed} FROM {parts}')  # noqa: S608 - registry
@@ -148,7 +155,8 @@ def _layer_rules(
     connection.execute(
         "CREATE TABLE layer_rule (priority INTEGER, field VARCHAR, pattern VARCHAR, layer VARCHAR)"
     )
-    connection.executemany(
-        "INSERT INTO layer_rule VALUES ($1, $2, $3, $4)",
-        [[number, *rule] for number, rule in enumerate(rules)],
+    numbered = ((number, *rule) for number, rule in enumerate(rules))
+    connection.execute(
+        "INSERT INTO layer_rule SELECT unnest($1), unnest($2), unnest($3), unnest($4)",
+        [list(column) for column in zip(*numbered, strict=True)],
     )

@@ -15,25 +15,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stackledger import manifest as manifests
-from stackledger import relations, sqlerrors
+from stackledger import relations, sqlerrors, views
 from stackledger.diagnostics import warning
 from stackledger.errors import NoSuchCaptureError, StackledgerError, UsageError, nearest
 from stackledger.layers import rules as layer_rules
 from stackledger.manifest import Manifest, OwnTable
-from stackledger.resources import folder as resource_folder
 from stackledger.schema import FACTS, TABLES, Column, Table
 from stackledger.wakeup import interruptible
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import duckdb
 
 STORE_VARIABLE = "STACKLEDGER_STORE"
 _IN_A_DAY = f"host=*/capture=*/{manifests.FILE_NAME}"
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _KINDS = ("int64", "bool", "string")
-_COMMENT = re.compile(r"^COMMENT ON .*?';\n", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +169,7 @@ def find(word: str, store: Path) -> Capture:
 
 
 def connect(
-    capture: Capture, *, layers: Path | None = None, views: bool = True
+    capture: Capture, *, layers: Path | None = None, with_views: bool = True
 ) -> duckdb.DuckDBPyConnection:
     """Return a connection with the capture's tables, and every view of `queries/views`.
 
@@ -187,16 +183,30 @@ def connect(
     spill = Path(tempfile.gettempdir()) / f"stackledger-{secrets.token_hex(8)}"
     connection = duckdb.connect(":memory:", config={"temp_directory": str(spill)})
     interruptible(connection)
-    connection.execute("SET TimeZone = 'UTC'")
-    connection.execute("SET enable_progress_bar = false")
+    _configure(connection)
     try:
         relations.define(connection, capture, layer_rules(layers))
     except duckdb.Error as failure:
         raise sqlerrors.explain(failure) from None
-    if views:
-        for text in view_texts():
-            connection.execute(text)
+    if with_views:
+        views.define(connection)
     return connection
+
+
+def beside(connection: duckdb.DuckDBPyConnection, capture: Capture) -> duckdb.DuckDBPyConnection:
+    """Return another connection to the same database, for a thread of its own.
+
+    It sees the views, and not the temporary tables.
+    """
+    other = connection.cursor()
+    _configure(other)
+    relations.name_files(other, capture)
+    return other
+
+
+def _configure(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET enable_progress_bar = false")
 
 
 def broken_part(capture: Capture) -> str | None:
@@ -211,28 +221,3 @@ def broken_part(capture: Capture) -> str | None:
                 except duckdb.Error:
                     return file
     return None
-
-
-def view_texts(*, documented: bool = False) -> list[str]:
-    """Return the definitions of all views, in the order of their needs.
-
-    Comments on columns are left out unless `documented`: each takes a statement.
-    """
-    files = sorted((resource_folder("queries") / "views").glob("*.sql"))
-    texts = [file.read_text(encoding="utf-8") for file in files]
-    return texts if documented else [_COMMENT.sub("", text) for text in texts]
-
-
-def document(connection: duckdb.DuckDBPyConnection, tables: Mapping[str, Table] = TABLES) -> None:
-    """Give every table, view and column of a connection its comment."""
-    for text in view_texts(documented=True):
-        for comment in _COMMENT.findall(text):
-            connection.execute(comment)
-    views = connection.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()
-    for table in tables.values():
-        kind = "VIEW" if (table.name,) in views else "TABLE"
-        connection.execute(f'COMMENT ON {kind} "{table.name}" IS {relations.literal(table.grain)}')
-        for column in table.columns:
-            text = f"{column.unit} · {column.meaning}" if column.unit else column.meaning
-            name = f'"{table.name}"."{column.name}"'
-            connection.execute(f"COMMENT ON COLUMN {name} IS {relations.literal(text)}")

@@ -28,52 +28,67 @@ SELECT
   END AS flow
 FROM connection;
 
+CREATE OR REPLACE MACRO link_grade(inherited, family) AS
+CASE WHEN inherited THEN 'inherited' WHEN family = 1 THEN 'exact' ELSE 'matched' END;
+
 CREATE OR REPLACE VIEW edge AS
 -- One row per request that a traced call became. A request's first receive lies
 -- after the answer to the connection's previous call and before the answer to
 -- its own: both clocks are read after the bytes moved, so nothing can overtake.
-WITH served AS (
-  SELECT
-    r.sock, r.recv_ts_ns, r.wall_ns, r.ts_ns + r.wall_ns AS end_ts_ns, f.flow, r.endpoint,
-    lead(r.recv_ts_ns) OVER (PARTITION BY f.flow ORDER BY r.recv_ts_ns) AS next_ts_ns
+WITH served AS NOT MATERIALIZED (
+  SELECT r.sock, r.recv_ts_ns, r.wall_ns, r.ts_ns + r.wall_ns AS end_ts_ns, f.flow
   FROM request AS r
   JOIN flow AS f USING (sock, conn_ts_ns)
   WHERE f.flow IN (SELECT flow FROM flow WHERE NOT accepted)
 ), called AS (
-  SELECT c.sock, c.ts_ns, c.ts_ns + c.wall_ns AS end_ts_ns, f.flow,
-    c.owner_sock, c.owner_recv_ts_ns, c.inherited, f.family, c.endpoint,
+  SELECT
+    c.sock, c.ts_ns, c.ts_ns + c.wall_ns AS end_ts_ns, f.flow,
+    c.owner_sock, c.owner_recv_ts_ns, c.inherited, f.family,
     c.endpoint = '(terminate)' AS good_bye
   FROM call AS c
   JOIN flow AS f USING (sock, conn_ts_ns)
+), near AS MATERIALIZED (
+  SELECT
+    c.sock AS call_sock, c.ts_ns AS call_ts_ns, c.owner_sock, c.owner_recv_ts_ns,
+    s.sock AS request_sock, s.recv_ts_ns AS request_recv_ts_ns,
+    s.wall_ns AS request_wall_ns,
+    link_grade(c.inherited, c.family) AS grade,
+    s.flow, c.end_ts_ns AS call_end_ts_ns, c.ts_ns > s.end_ts_ns AS late
+  FROM served AS s
+  ASOF JOIN called AS c ON s.flow = c.flow AND s.recv_ts_ns <= c.end_ts_ns
+  WHERE c.ts_ns < s.end_ts_ns + 100_000_000
+    -- A good-bye is not waited for, and the server does not answer it.
+    AND NOT c.good_bye
+), late AS (
+  -- A caller that loses its CPU between the sending and the clock has a start behind its
+  -- request's end, by some scheduling slices: the call is that request's if it has its
+  -- name, and none came after it.
+  SELECT n.*
+  FROM call AS c
+  JOIN (
+    SELECT n.*, r.endpoint
+    FROM request AS r
+    JOIN (FROM near WHERE late) AS n
+      ON n.request_sock = r.sock AND n.request_recv_ts_ns = r.recv_ts_ns
+  ) AS n
+    ON n.call_sock = c.sock AND n.call_ts_ns = c.ts_ns AND n.endpoint = c.endpoint
+), overtaken AS (
+  SELECT n.request_sock, n.request_recv_ts_ns
+  FROM served AS s
+  JOIN late AS n
+    ON n.flow = s.flow
+      AND s.recv_ts_ns > n.request_recv_ts_ns AND s.recv_ts_ns <= n.call_end_ts_ns
+), kept AS (
+  FROM near
+  WHERE NOT late
+  UNION ALL
+  SELECT n.* EXCLUDE (endpoint)
+  FROM late AS n
+  ANTI JOIN overtaken AS o
+    ON o.request_sock = n.request_sock AND o.request_recv_ts_ns = n.request_recv_ts_ns
 )
-SELECT
-  c.sock AS call_sock,
-  c.ts_ns AS call_ts_ns,
-  c.owner_sock,
-  c.owner_recv_ts_ns,
-  s.sock AS request_sock,
-  s.recv_ts_ns AS request_recv_ts_ns,
-  s.wall_ns AS request_wall_ns,
-  CASE
-    WHEN c.inherited THEN 'inherited'
-    WHEN c.family = 1 THEN 'exact'
-    ELSE 'matched'
-  END AS grade
-FROM served AS s
-ASOF JOIN called AS c ON s.flow = c.flow AND s.recv_ts_ns <= c.end_ts_ns
--- A caller that loses its CPU between the sending and the clock has a start behind its
--- request's end, by some scheduling slices: the call is that request's if it has its
--- name, and none came after it.
-WHERE (
-    c.ts_ns <= s.end_ts_ns
-    OR (
-      c.ts_ns < s.end_ts_ns + 100_000_000
-      AND c.endpoint = s.endpoint
-      AND coalesce(s.next_ts_ns > c.end_ts_ns, true)
-    )
-  )
-  -- A good-bye is not waited for, and the server does not answer it.
-  AND NOT c.good_bye;
+SELECT * EXCLUDE (flow, call_end_ts_ns, late)
+FROM kept;
 
 COMMENT ON VIEW flow IS 'one row per socket end, with the flow that both ends share';
 COMMENT ON COLUMN flow.sock IS 'kernel address of the socket';

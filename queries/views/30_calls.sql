@@ -5,11 +5,7 @@
 CREATE OR REPLACE VIEW waits AS
 -- One row per call that a request made: what the ledger needs of it, and no more.
 WITH callee AS (
-  SELECT
-    call_sock,
-    call_ts_ns,
-    sum(request_wall_ns)::BIGINT AS callee_wall_ns,
-    min(grade) AS grade
+  SELECT call_sock, call_ts_ns, sum(request_wall_ns)::BIGINT AS callee_wall_ns
   FROM edge
   GROUP BY call_sock, call_ts_ns
 ), several AS (
@@ -40,9 +36,11 @@ WITH callee AS (
     c.wall_ns,
     greatest(0, least(c.wall_ns, coalesce(l.later_ts_ns - c.ts_ns, c.wall_ns)))
       AS alone_ns,
-    greatest(0, c.wall_ns - c.busy_ns - c.answer_queue_ns) AS idle_ns
+    greatest(0, c.wall_ns - c.busy_ns - c.answer_queue_ns) AS idle_ns,
+    l.sock IS NULL AS sole,
+    link_grade(c.inherited, f.family) AS grade
   FROM call AS c
-  SEMI JOIN flow AS f USING (sock, conn_ts_ns)
+  JOIN flow AS f USING (sock, conn_ts_ns)
   LEFT JOIN later AS l USING (sock, ts_ns)
   -- A good-bye is not waited for, and the server does not answer it.
   WHERE c.endpoint <> '(terminate)'
@@ -52,12 +50,13 @@ SELECT
   a.ts_ns,
   a.owner_sock,
   a.owner_recv_ts_ns,
+  a.sole,
   CASE
     WHEN a.alone_ns = a.wall_ns OR a.wall_ns = 0 THEN a.idle_ns
     ELSE (a.idle_ns::DOUBLE * a.alone_ns / a.wall_ns)::BIGINT
   END AS wait_ns,
   k.callee_wall_ns,
-  coalesce(k.grade, 'untraced') AS grade
+  CASE WHEN k.call_sock IS NULL THEN 'untraced' ELSE a.grade END AS grade
 FROM alone AS a
 LEFT JOIN callee AS k ON k.call_sock = a.sock AND k.call_ts_ns = a.ts_ns;
 
@@ -90,6 +89,7 @@ COMMENT ON COLUMN waits.sock IS 'client-side socket';
 COMMENT ON COLUMN waits.ts_ns IS 'ns · first send';
 COMMENT ON COLUMN waits.owner_sock IS 'server-side socket of the request that made it';
 COMMENT ON COLUMN waits.owner_recv_ts_ns IS 'ns · first receive of that request';
+COMMENT ON COLUMN waits.sole IS 'its request made no other call';
 COMMENT ON COLUMN waits.wait_ns IS
   'ns · waited for this call and no later one, while nothing else was measured';
 COMMENT ON COLUMN waits.callee_wall_ns IS

@@ -20,31 +20,43 @@ WITH able AS (
 ), made AS (
   SELECT
     r.*,
+    w.sole,
     -- What is called after the answer, nobody waits for.
     CASE WHEN w.ts_ns <= r.end_ts_ns THEN w.wait_ns ELSE 0 END AS wait_ns,
-    w.callee_wall_ns
+    coalesce(w.callee_wall_ns, w.wait_ns) AS callee_ns
   FROM waits AS w
   JOIN able AS r
     ON r.sock = w.owner_sock AND r.recv_ts_ns = w.owner_recv_ts_ns
+), summed AS (
+  SELECT sock, recv_ts_ns, end_ts_ns, covered_ns, wait_ns,
+    least(callee_ns, wait_ns) AS callee_ns
+  FROM made
+  WHERE sole
+  UNION ALL
+  SELECT sock, recv_ts_ns, end_ts_ns, covered_ns, sum(wait_ns)::BIGINT,
+    sum(least(callee_ns, wait_ns))::BIGINT
+  FROM made
+  WHERE NOT sole
+  GROUP BY sock, recv_ts_ns, end_ts_ns, covered_ns
 ), waited AS (
   SELECT
     sock,
     recv_ts_ns,
-    any_value(end_ts_ns) AS end_ts_ns,
+    end_ts_ns,
     -- What was waited for, spread over the calls that were waited for.
-    coalesce(any_value(covered_ns) / nullif(sum(wait_ns), 0), 0) AS wait_scale,
-    sum(wait_ns)::BIGINT AS wait_ns,
-    sum(least(coalesce(callee_wall_ns, wait_ns), wait_ns))::BIGINT AS callee_ns
-  FROM made
-  GROUP BY sock, recv_ts_ns
+    coalesce(covered_ns / nullif(wait_ns, 0), 0) AS wait_scale,
+    -- Whole nanoseconds, as all parts: rounded up they would be more than the wall time.
+    CASE WHEN wait_ns > 0 THEN floor(covered_ns)::BIGINT ELSE 0 END AS waited_ns,
+    callee_ns
+  FROM summed
 )
 SELECT
   sock,
   recv_ts_ns,
   end_ts_ns,
   wait_scale,
-  (wait_scale * callee_ns)::BIGINT AS downstream_ns,
-  (wait_scale * (wait_ns - callee_ns))::BIGINT AS net_ns
+  least(floor(wait_scale * callee_ns)::BIGINT, waited_ns) AS downstream_ns,
+  waited_ns - least(floor(wait_scale * callee_ns)::BIGINT, waited_ns) AS net_ns
 FROM waited;
 
 CREATE OR REPLACE VIEW parent AS
@@ -84,13 +96,13 @@ WITH measured AS (
   SELECT
     * EXCLUDE (cpu_ns, runq_ns, disk_ns, lock_ns, sleep_ns, other_ns),
     cpu_ns + after_cpu_ns AS cpu_spent_ns,
-    (cpu_ns * fit)::BIGINT AS cpu_ns,
-    (runq_ns * fit)::BIGINT AS runq_ns,
-    (disk_ns * fit)::BIGINT AS disk_ns,
-    (lock_ns * fit)::BIGINT AS lock_ns,
-    (sleep_ns * fit)::BIGINT AS sleep_ns,
-    (other_ns * fit)::BIGINT AS other_ns,
-    ((recv_ts_ns - ts_ns + answer_queue_ns) * fit)::BIGINT AS queue_ns
+    floor(cpu_ns * fit)::BIGINT AS cpu_ns,
+    floor(runq_ns * fit)::BIGINT AS runq_ns,
+    floor(disk_ns * fit)::BIGINT AS disk_ns,
+    floor(lock_ns * fit)::BIGINT AS lock_ns,
+    floor(sleep_ns * fit)::BIGINT AS sleep_ns,
+    floor(other_ns * fit)::BIGINT AS other_ns,
+    floor((recv_ts_ns - ts_ns + answer_queue_ns) * fit)::BIGINT AS queue_ns
   FROM measured
 )
 SELECT
