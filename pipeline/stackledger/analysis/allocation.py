@@ -9,9 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stackledger.analysis.costlines import LINES, transactions
+from stackledger.analysis.costlines import LINES, MERGED, transactions
+from stackledger.analysis.intervals import write_blocks
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from decimal import Decimal
+
     import duckdb
 
     from stackledger.analysis.billing import Pool
@@ -32,41 +36,46 @@ CREATE OR REPLACE TEMP MACRO cost_each(usd, n) AS
 _POOLS = """
 CREATE OR REPLACE TEMP TABLE cost_pool (
   pool INTEGER, resource VARCHAR, cost_usd DECIMAL(38, 12), capacity HUGEINT,
-  unattributed_use HUGEINT, whole BOOLEAN, ios_limit HUGEINT,
-  bytes_limit HUGEINT, key VARCHAR
+  unattributed_use HUGEINT, tracer_use HUGEINT, whole BOOLEAN, ios_limit HUGEINT,
+  bytes_limit HUGEINT, key VARCHAR, name VARCHAR, metered BOOLEAN
 );
 CREATE OR REPLACE TEMP TABLE cost_pool_layer (pool INTEGER, layer VARCHAR);
+CREATE OR REPLACE TEMP TABLE cost_low (resource VARCHAR, share DECIMAL(18, 12));
 """
 
-# One row per root endpoint, layer and service.
+# One row per subject, layer and service.
 _DEMAND = """
 CREATE OR REPLACE TEMP TABLE cost_demand AS
+WITH counts AS (
+  SELECT COALESCE(endpoint, '') AS endpoint, SUM(requests) AS requests
+  FROM cost_count GROUP BY ALL
+)
 SELECT
-  COALESCE(endpoint, '') AS endpoint,
+  n.endpoint,
   COALESCE(layer, '') AS layer,
   COALESCE(service, '') AS service,
-  CAST(MAX(requests) AS HUGEINT) AS requests,
+  CAST(ANY_VALUE(n.requests) AS HUGEINT) AS requests,
   CAST(COALESCE(SUM(cpu_ns), 0) AS HUGEINT) AS cpu_ns,
   CAST(COALESCE(SUM(disk_ios), 0) AS HUGEINT) AS disk_ios,
   CAST(COALESCE(SUM(disk_bytes), 0) AS HUGEINT) AS disk_bytes,
   CAST(COALESCE(SUM(net_bytes), 0) AS HUGEINT) AS net_bytes
-FROM cost_usage
+FROM cost_part AS p
+JOIN counts AS n ON n.endpoint = COALESCE(p.endpoint, '')
 GROUP BY ALL
 """
 
-# One row per pool and claim on it: a layer and service of an endpoint, or, with
-# attributed = FALSE, the use that belongs to no request.
+# One row per pool and claim on it: of kind request a layer and service of a subject;
+# of kind tracer and unattributed the use that belongs to no request.
 _CLAIMS = """
 CREATE OR REPLACE TEMP TABLE cost_claim AS
 WITH
 uses AS (
   SELECT
-    pool, endpoint, layer, service, TRUE AS attributed, requests,
+    pool, endpoint, layer, service, 'request' AS kind, requests,
     CASE resource
       WHEN 'cpu' THEN cpu_ns
       WHEN 'disk_iops' THEN disk_ios
       WHEN 'disk_throughput' THEN disk_bytes
-      WHEN 'network' THEN net_bytes
       -- A volume's capacity goes by device time: what its limits make of it.
       WHEN 'disk_capacity' THEN COALESCE(
         GREATEST(
@@ -80,11 +89,22 @@ uses AS (
   FROM cost_demand
   JOIN cost_pool_layer USING (layer)
   JOIN cost_pool USING (pool)
-  WHERE key = 'use'
+  WHERE key = 'use' AND resource <> 'network'
   UNION ALL
-  SELECT pool, '', '', '', FALSE, 0, unattributed_use
-  FROM cost_pool
-  WHERE key = 'use' AND unattributed_use > 0
+  SELECT
+    pool, COALESCE(endpoint, ''), COALESCE(layer, ''), COALESCE(service, ''),
+    'request', 0, SUM(bytes)
+  FROM cost_network JOIN cost_pool ON name = class
+  WHERE resource = 'network'
+  GROUP BY ALL
+  UNION ALL
+  SELECT pool, '', '', '', kind, 0, use
+  FROM (
+    SELECT pool, key, 'tracer' AS kind, tracer_use AS use FROM cost_pool
+    UNION ALL
+    SELECT pool, key, 'unattributed', unattributed_use FROM cost_pool
+  )
+  WHERE key = 'use' AND use > 0
 ),
 weights AS (
   SELECT
@@ -104,14 +124,19 @@ running AS (
     *,
     SUM(weight) OVER (
       PARTITION BY pool
-      ORDER BY attributed DESC, endpoint, layer, service
+      ORDER BY kind, endpoint, layer, service
       ROWS UNBOUNDED PRECEDING
     ) AS weight_upto,
     SUM(weight) OVER (PARTITION BY pool) AS weight_all
   FROM weights
 )
 SELECT
-  pool, resource, endpoint, layer, service, attributed, use,
+  pool, resource, endpoint, layer, service, kind, use,
+  CASE
+    WHEN resource = 'network' OR metered THEN 'use'
+    WHEN whole OR weight_all >= COALESCE(capacity, 0) THEN 'share'
+    ELSE 'use'
+  END AS basis,
   cost_between(
     cost_usd,
     weight_upto,
@@ -132,38 +157,64 @@ def prepare(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def allocate(
-    connection: duckdb.DuckDBPyConnection, pools: list[Pool], *, idle: str, lost_share: float
+    connection: duckdb.DuckDBPyConnection,
+    pools: list[Pool],
+    *,
+    idle: str,
+    lost_share: float,
+    low_shares: Mapping[str, Decimal],
 ) -> None:
-    """Write the temporary tables cost_claim, cost_line and cost_per_transaction."""
+    """Write the temporary tables cost_claim, cost_line, cost_block and cost_per_transaction.
+
+    `low_shares` is, per resource, what the lowest of conflicting prices come to
+    as a share of the prices that are used.
+    """
     connection.execute(_POOLS)
+    for resource, low in low_shares.items():
+        connection.execute("INSERT INTO cost_low VALUES (?, ?)", [resource, low])
     layers = [
         row[0] for row in connection.execute("SELECT DISTINCT layer FROM cost_demand").fetchall()
     ]
     for number, pool in enumerate(pools):
         connection.execute(
-            "INSERT INTO cost_pool VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO cost_pool VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 number,
                 pool.resource,
                 pool.cost_usd,
                 pool.capacity,
                 pool.unattributed_use,
+                pool.tracer_use,
                 pool.whole,
                 pool.ios_limit,
                 pool.bytes_limit,
                 pool.key,
+                pool.name,
+                pool.metered,
             ],
         )
         for layer in layers if pool.layers is None else sorted(pool.layers):
             connection.execute("INSERT INTO cost_pool_layer VALUES (?, ?)", [number, layer])
     connection.execute(_CLAIMS)
     connection.execute(LINES, {"idle": idle})
+    connection.execute(MERGED)
+    write_blocks(connection)
     connection.execute(transactions(), {"lost_share": lost_share})
 
 
 def clean(connection: duckdb.DuckDBPyConnection) -> None:
     """Drop what the allocation needed; cost_line and cost_per_transaction stay."""
-    for table in ("cost_pool", "cost_pool_layer", "cost_demand", "cost_claim"):
+    for table in (
+        "cost_pool",
+        "cost_pool_layer",
+        "cost_low",
+        "cost_address",
+        "cost_network",
+        "cost_demand",
+        "cost_claim",
+        "cost_block",
+        "cost_pool_line",
+    ):
         connection.execute(f"DROP TABLE IF EXISTS temp.{table}")
     for macro in ("cost_upto", "cost_between", "cost_each"):
         connection.execute(f"DROP MACRO IF EXISTS temp.{macro}")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
-from stackledger.store import view_texts
+from stackledger.analysis.needs import views_of
+from stackledger.views import definitions, stand_ins
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     import duckdb
 
 RELATIONS = frozenset(
@@ -25,9 +28,6 @@ RELATIONS = frozenset(
         "tree",
     )
 )
-_DEFINITION = re.compile(
-    r"^CREATE OR REPLACE (?:VIEW|MACRO) (\w+)\b.*?;$", re.MULTILINE | re.DOTALL
-)
 
 # The rows of the view, without matching requests to calls once more.
 _ROOTS = """
@@ -36,6 +36,16 @@ SELECT sock, recv_ts_ns, ts_ns, endpoint, wall_ns, complete
 FROM requests
 WHERE parent_sock IS NULL
 """
+# What other views work out of the recorded rows, without working it out again.
+_WORKED_OUT = """
+CREATE OR REPLACE TEMP VIEW linked AS
+SELECT sock, recv_ts_ns, parent_sock, parent_recv_ts_ns FROM requests WHERE parent_sock IS NOT NULL;
+CREATE OR REPLACE TEMP VIEW cost_tree AS
+SELECT root_sock, root_recv_ts_ns, sock, recv_ts_ns, depth FROM tree;
+CREATE OR REPLACE TEMP VIEW worked AS
+SELECT sock, recv_ts_ns, ts_ns, wall_ns, pid, tid, cpu_spent_ns FROM requests;
+"""
+_SHORT = ("linked", "cost_tree", "worked")
 # One row per request of the bands' transactions; the depth is that of `tree`.
 _MEMBER = """
 CREATE TEMP TABLE member AS
@@ -72,11 +82,18 @@ class Bands:
     percentile: float
 
 
-def assemble(connection: duckdb.DuckDBPyConnection, *, bands: Bands | None = None) -> None:
-    """Define every view, and turn those of `RELATIONS` into temporary tables.
+def assemble(
+    connection: duckdb.DuckDBPyConnection,
+    *,
+    bands: Bands | None = None,
+    read: Collection[str] | None = None,
+) -> None:
+    """Define views, and turn those of `RELATIONS` into temporary tables.
 
-    With `bands`, only the roots are those of the whole capture; every other relation
-    holds the transactions of these bands alone, which takes a third of the time.
+    `read` are the others that will be read (`needs.views_of`), by default all there are:
+    binding all of them takes longer than most queries. With `bands`, only the roots are
+    those of the whole capture; every other relation holds the transactions of these bands
+    alone, which takes a third of the time.
 
     Temporary names come first in DuckDB's search path: the next view already
     reads the table, and binding it does not unfold all views below it again.
@@ -85,26 +102,47 @@ def assemble(connection: duckdb.DuckDBPyConnection, *, bands: Bands | None = Non
     # the sizes is wrong here and doubles the time (bench/attribute.py).
     connection.execute("SET disabled_optimizers = 'build_side_probe_side'")
     made = RELATIONS - {"roots"} if bands is None else RELATIONS | {"linked"}
-    for text in view_texts():
-        for definition in _DEFINITION.finditer(text):
-            connection.execute(definition[0])
-            name = definition[1]
-            if name in made:
-                _keep(connection, name)
-            if name == "banded" and bands is not None:
+    # A stand-in is empty: none for what is read at once.
+    here = _read_by_the_kept() | (set(_SHORT) if bands is None else set())
+    wanted = None if read is None else views_of([*RELATIONS, "linked", *read])
+    with stand_ins(connection) as stands_in:
+        for one in definitions():
+            if one.kind == "view" and wanted is not None and one.name not in wanted:
+                continue
+            connection.execute(one.statement)
+            if one.name in made:
+                _keep(connection, one.name)
+            elif one.kind == "view" and one.name not in here:
+                stands_in(one.name)
+            if one.name == "banded" and bands is not None:
                 given = {"endpoint": bands.endpoint, "percentile": bands.percentile}
                 connection.execute(_MEMBER, given)
                 connection.execute(_ONLY_MEMBERS)
-            elif name == "requests" and bands is None:
+            elif one.name == "requests" and bands is None:
                 connection.execute(_ROOTS)
+            elif one.name == "tree" and bands is None:
+                connection.execute(_WORKED_OUT)
     connection.execute("RESET disabled_optimizers")
+
+
+@cache
+def _read_by_the_kept() -> set[str]:
+    return views_of([*RELATIONS, "linked"])
+
+
+def forget(connection: duckdb.DuckDBPyConnection) -> None:
+    """Drop what `assemble` made: its names are those of the views again."""
+    for name in _SHORT:
+        connection.execute(f'DROP VIEW IF EXISTS temp."{name}"')
+    for name in RELATIONS:
+        connection.execute(f'DROP TABLE IF EXISTS temp."{name}"')
 
 
 def keep(connection: duckdb.DuckDBPyConnection, *names: str) -> None:
     """Turn views into temporary tables, in this order; a table is left as it is."""
-    known = connection.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()
+    tables = connection.execute("SELECT table_name FROM duckdb_tables() WHERE temporary").fetchall()
     for name in names:
-        if (name,) in known:
+        if (name,) not in tables:
             _keep(connection, name)
 
 

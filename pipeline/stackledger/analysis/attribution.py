@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from stackledger.analysis.queries import run
+from stackledger.analysis.needs import views_of
+from stackledger.analysis.queries import get, run
 from stackledger.errors import NoSuchCaptureError, UsageError, nearest
 
 if TYPE_CHECKING:
@@ -99,6 +100,11 @@ def attribute(
         slow=slow,
         median=median,
     )
+
+
+def reads() -> set[str]:
+    """Return the views that it reads, for `assemble`."""
+    return views_of([get("attribution").text()])
 
 
 def endpoints(connection: duckdb.DuckDBPyConnection) -> list[str]:

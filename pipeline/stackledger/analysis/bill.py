@@ -16,11 +16,15 @@ from stackledger.analysis.billing import (
     in_window,
     rounded,
 )
+from stackledger.analysis.charges import network_charges, node_charge, shared_charge
+from stackledger.analysis.confidence import doubt
 from stackledger.analysis.diskbill import add_disks
+from stackledger.analysis.networks import charged
+from stackledger.analysis.pricerules import notices
 from stackledger.errors import StackledgerError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from stackledger.analysis.costmodel import CostModel, PricedNode
     from stackledger.analysis.pricecatalog import Catalog
@@ -42,7 +46,7 @@ def unit_prices(catalog: Catalog) -> tuple[Decimal, Decimal]:
     cpu2 = both = mem2 = Decimal(0)
     cpu_price = mem_price = Decimal(0)
     for sku, (cpu, mem) in REFERENCE_SHAPES.items():
-        tiers = catalog.tiers(sku, "instance")
+        tiers = catalog.listed(sku, "instance")
         if not tiers:
             raise StackledgerError("the catalogue lacks the price that splits CPU and memory", sku)
         price = tiers[0].price
@@ -58,19 +62,21 @@ def make_bill(
     model: CostModel,
     windows: Sequence[Window],
     seen: Sequence[SeenDisk],
-    disk_layers: frozenset[str],
-    unattributed: dict[str, int],
-    net_bytes: int,
+    disk_ios: Mapping[str, int],
+    unattributed: Mapping[str, int],
+    net_bytes: Mapping[int, int],
+    tracer_cpu_ns: int = 0,
 ) -> Bill:
     """Return the bill of the captured hosts over their windows.
 
-    `disk_layers` are the layers that used a disk, `unattributed` the use per
-    resource (cpu, disk_ios, disk_bytes, net_bytes) that belongs to no request,
-    `net_bytes` all priced traffic, the unattributed included.
+    `disk_ios` are the I/Os of the layers that used a disk, `unattributed` the use per
+    resource (cpu, disk_ios, disk_bytes, recv_bytes, send_bytes) that belongs to
+    no request, the tracer's included; `net_bytes` the requests' charged bytes by
+    the class's number.
     """
     bill = Bill()
-    _add_nodes(bill, model, windows, unattributed)
-    add_disks(bill, model, windows, seen, disk_layers, unattributed)
+    _add_nodes(bill, model, windows, unattributed.get("cpu", 0), tracer_cpu_ns)
+    add_disks(bill, model, windows, seen, disk_ios, unattributed)
     _add_network(bill, model, net_bytes, unattributed)
     _add_shared(bill, model, windows)
     bill.warnings.extend(
@@ -78,13 +84,23 @@ def make_bill(
         for sku in sorted({p.sku for p in bill.prices if p.confidence == "conflicting"})
     )
     bill.prices = list(dict.fromkeys(bill.prices))
+    bill.warnings.extend(notices(bill.prices))
     return bill
 
 
-def _node_of(model: CostModel, host: str) -> PricedNode:
-    for node in model.nodes:
-        if fnmatchcase(host, node.spec.match.host):
-            return node
+def node_of(model: CostModel, host: str) -> PricedNode:
+    """Return the node that names the host, else the one whose pattern matches it."""
+    found = [node for node in model.nodes if node.spec.match.host == host]
+    found = found or [node for node in model.nodes if fnmatchcase(host, node.spec.match.host)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        patterns = ", ".join(node.spec.match.host for node in found)
+        raise UsageError(
+            f"{len(found)} [[node]] of the cost model {model.name} match one host",
+            f"{host}: {patterns}",
+            hint="a host has one price: narrow their match",
+        )
     raise UsageError(
         f"no [[node]] of the cost model {model.name} matches host",
         host,
@@ -93,7 +109,11 @@ def _node_of(model: CostModel, host: str) -> PricedNode:
 
 
 def _add_nodes(
-    bill: Bill, model: CostModel, windows: Sequence[Window], unattributed: dict[str, int]
+    bill: Bill,
+    model: CostModel,
+    windows: Sequence[Window],
+    unattributed_ns: int,
+    tracer_ns: int,
 ) -> None:
     """Price every host, its price split into CPU and memory by `unit_prices`.
 
@@ -105,7 +125,7 @@ def _add_nodes(
     cpu_ns = memory = 0
     speeds = set()
     for window in windows:
-        node = _node_of(model, window.host)
+        node = node_of(model, window.host)
         vcpu = node.spec.vcpu or window.cpus
         if vcpu != window.cpus:
             bill.warnings.append(
@@ -120,44 +140,74 @@ def _add_nodes(
         memory += int(node.spec.memory_gib * GIB) * window.window_ns
         speeds.add(node.spec.speed_index)
         bill.prices.extend(node.prices)
+        bill.doubt("cpu", (cost - of_memory) * doubt(node.prices, "cpu", model.catalog))
+        bill.doubt("memory", of_memory * doubt(node.prices, "memory", model.catalog))
         kind = node.spec.sku if node.prices else "your price"
-        bill.lines.append(BillLine(f"node {window.host} ({kind})", node.monthly_usd, cost))
+        charge = node_charge(
+            node,
+            model.catalog,
+            model.file.hours_per_month,
+            window,
+            cpu_usd=cost - of_memory,
+            memory_usd=of_memory,
+        )
+        bill.lines.append(
+            BillLine(f"node {window.host} ({kind})", node.monthly_usd, cost, (charge,))
+        )
         if node.overridden:
             bill.warnings.append(
-                f"the price of node {window.host}, {node.monthly_usd} USD per month, is a "
+                f"the price of node {window.host}, {node.monthly_usd} {model.file.currency} per "
+                "month, is a "
                 "user-supplied figure (monthly_override): unverified"
             )
     if len(speeds) > 1:
         bill.warnings.append("use is not known by host: the nodes' speed_index is not applied")
-    bill.pools.append(Pool("cpu", cpu_usd, cpu_ns, unattributed.get("cpu", 0)))
+    # Counted by another clock: the tracer's part is at most all that is unattributed.
+    tracer_ns = min(tracer_ns, unattributed_ns)
+    bill.pools.append(
+        Pool("cpu", cpu_usd, cpu_ns, unattributed_ns - tracer_ns, tracer_use=tracer_ns)
+    )
     bill.pools.append(Pool("memory", memory_usd, memory))
 
 
 def _add_network(
-    bill: Bill, model: CostModel, net_bytes: int, unattributed: dict[str, int]
+    bill: Bill, model: CostModel, net_bytes: Mapping[int, int], unattributed: Mapping[str, int]
 ) -> None:
-    """Price the traffic by use, by the model's first class: a capture knows no other."""
-    if not model.file.network:
-        if net_bytes:
+    """Price the traffic of each class by use; what is unattributed has no known address."""
+    networks = model.networks
+    received, sent = unattributed.get("recv_bytes", 0), unattributed.get("send_bytes", 0)
+    if not networks:
+        if received or sent or net_bytes:
             bill.warnings.append("the model has no [[network]]: traffic is free")
         return
-    first, *others = model.file.network
-    if others and net_bytes:
-        unused = ", ".join(network.class_ for network in others)
-        bill.warnings.append(f"all traffic is priced as {first.class_}; not used: {unused}")
-    if first.charged != "both" and net_bytes:
+    rest = next((n for n, network in enumerate(networks) if not network.spec.cidr), None)
+    if rest is None:
+        rest = max(range(len(networks)), key=lambda n: networks[n].cost_usd(Decimal(1)))
+        if received or sent:
+            bill.warnings.append(
+                "the addresses of unattributed traffic are not known: priced as "
+                f"{networks[rest].spec.class_}, the dearest"
+            )
+    elif len(networks) > rest + 1:
+        unused = ", ".join(network.spec.class_ for network in networks[rest + 1 :])
         bill.warnings.append(
-            f"{first.class_} charges one direction, both are priced: an upper bound"
+            f"{networks[rest].spec.class_} has no cidr and takes all traffic: not used: {unused}"
         )
-    cost = rounded(first.price_per_gb * net_bytes / GIB)
-    unknown = unattributed.get("net_bytes", 0)
-    bill.pools.append(Pool("network", cost, net_bytes, unknown, whole=True))
-    bill.lines.append(BillLine(f"network {first.class_}", None, cost))
+    for number, network in enumerate(networks):
+        own = net_bytes.get(number, 0)
+        beside = charged(received, sent, network.spec) if number == rest else 0
+        cost = rounded(network.cost_usd(Decimal(own + beside) / GIB))
+        bill.pools.append(Pool("network", cost, own + beside, beside, whole=True, name=str(number)))
+        charges = network_charges(network, own + beside, cost, str(number))
+        bill.lines.append(BillLine(f"network {network.spec.class_}", None, cost, charges))
+        bill.prices.extend(network.prices)
+        bill.doubt("network", cost * doubt(network.prices, "network", model.catalog))
 
 
 def _add_shared(bill: Bill, model: CostModel, windows: Sequence[Window]) -> None:
     longest = max(window.window_ns for window in windows)
     for shared in model.file.shared:
         cost = in_window(shared.monthly, model, longest)
-        bill.lines.append(BillLine(f"shared {shared.name}", shared.monthly, cost))
-        bill.pools.append(Pool("shared", cost, whole=True, key=shared.weight))
+        charge = shared_charge(shared, model.file.hours_per_month, longest, cost)
+        bill.lines.append(BillLine(f"shared {shared.name}", shared.monthly, cost, (charge,)))
+        bill.pools.append(Pool("shared", cost, whole=True, key=shared.weight, name=shared.name))

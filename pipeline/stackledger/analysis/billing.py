@@ -12,6 +12,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from stackledger.analysis.charges import Charge
     from stackledger.analysis.costmodel import CostModel
     from stackledger.analysis.pricecatalog import Price
 
@@ -47,7 +48,9 @@ class Pool:
     and None where no limit is known. `whole` says that nothing of it can be
     idle: its users bear all of it. `layers` None: all of them. The limits are
     the I/Os and bytes that the disks of a capacity pool can do in the window.
-    `key` is "use", or how a shared cost is split.
+    `key` is "use", or how a shared cost is split; `name` is a network's class.
+    `tracer_use` is what recording itself used, and no part of `unattributed_use`.
+    `metered` says that each use has its price: none of it is provisioned.
     """
 
     resource: str
@@ -60,15 +63,21 @@ class Pool:
     bytes_limit: int | None = None
     key: str = "use"
     name: str = ""
+    tracer_use: int = 0
+    metered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class BillLine:
-    """One thing that costs money: per month (None: priced by use) and in the window."""
+    """One thing that costs money: per month (None: priced by use) and in the window.
+
+    `charges` are the same as unit prices times quantities.
+    """
 
     item: str
     monthly_usd: Decimal | None
     cost_usd: Decimal
+    charges: tuple[Charge, ...] = ()
 
 
 @dataclass(slots=True)
@@ -79,6 +88,23 @@ class Bill:
     lines: list[BillLine] = field(default_factory=list)
     prices: list[Price] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    doubtful_usd: dict[str, Decimal] = field(default_factory=dict)
+
+    def doubt(self, resource: str, amount: Decimal) -> None:
+        """Note that a resource could cost that much less: sources disagree on its price."""
+        if amount:
+            self.doubtful_usd[resource] = self.doubtful_usd.get(resource, Decimal(0)) + amount
+
+    def low_shares(self) -> dict[str, Decimal]:
+        """Return what is left of a resource's cost, 0 to 1, where it is in doubt."""
+        costs: dict[str, Decimal] = {}
+        for pool in self.pools:
+            costs[pool.resource] = costs.get(pool.resource, Decimal(0)) + pool.cost_usd
+        return {
+            resource: max(Decimal(0), 1 - amount / costs[resource])
+            for resource, amount in self.doubtful_usd.items()
+            if costs.get(resource)
+        }
 
     @property
     def total_usd(self) -> Decimal:

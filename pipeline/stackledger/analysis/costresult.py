@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -12,17 +12,19 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import date
 
-    from stackledger.analysis.billing import BillLine
+    from stackledger.analysis.billing import BillLine, Pool
     from stackledger.analysis.pricecatalog import Price
 
 
 @dataclass(frozen=True, slots=True)
 class CostRow:
-    """One part of what one layer and service of one root endpoint cost in the window.
+    """One part of what one layer and service of one subject cost in the window.
 
-    `kind` is request, idle (shared by nobody) or unattributed; the rows of all
-    kinds sum to the bill. `endpoint`, `layer` and `service` are None where the
-    row belongs to none; `part` is one of PARTS, `resource` what it is a part of.
+    `kind` is request, idle (shared by nobody), tracer (recording itself) or
+    unattributed; the rows of all kinds sum to the bill. `endpoint` is the
+    subject: a root endpoint, or what else the costs are split by. It, `layer`
+    and `service` are None where the row belongs to none; `part` is one of
+    PARTS, `resource` what it is a part of.
     """
 
     kind: str
@@ -35,13 +37,27 @@ class CostRow:
 
 
 @dataclass(frozen=True, slots=True)
+class PoolRow:
+    """A CostRow's part that comes from one pool: `pool` counts CostResult.pools."""
+
+    pool: int
+    row: CostRow
+
+
+@dataclass(frozen=True, slots=True)
 class TransactionCost:
-    """Dollars for one transaction of a root endpoint.
+    """Dollars for one transaction of a root endpoint, or for one request of a subject.
 
     `marginal_usd` is priced by use, `direct_usd` adds the provisioned resources
-    that it used, `loaded_usd` adds shared and idle. `loaded_high_usd` is the
-    upper end for what the capture lost, None where it lost everything. `parts`
-    (by PARTS) sum to `loaded_usd`; `total_usd` is for all requests together.
+    that it used, `loaded_usd` adds shared and idle. `parts` (by PARTS) sum to
+    `loaded_usd`; `total_usd` is for all requests together.
+
+    The systematic interval is `loaded_low_usd`, where the lowest of conflicting
+    prices is the right one, to `loaded_high_usd`, for what the capture lost
+    (None where it lost everything). The statistical one, of 95 %, is
+    `statistical_low_usd` to `statistical_high_usd`: how far the mean of another
+    window under the same load may lie from this one's. None where the window
+    has too few blocks with such a transaction.
     """
 
     endpoint: str
@@ -53,6 +69,9 @@ class TransactionCost:
     parts: Mapping[str, Decimal]
     shares: Mapping[str, float]
     total_usd: Decimal
+    loaded_low_usd: Decimal
+    statistical_low_usd: Decimal | None = None
+    statistical_high_usd: Decimal | None = None
 
     @property
     def disk_usd(self) -> Decimal:
@@ -73,6 +92,7 @@ class ResourceBalance:
     unattributed_usd: Decimal
     idle_usd: Decimal
     used_share: float | None
+    tracer_usd: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +116,10 @@ class CostResult:
     oldest_source_date: date | None
     warnings: list[str]
     notes: list[str]
+    pools: list[Pool] = field(default_factory=list)
+    pool_rows: list[PoolRow] = field(default_factory=list)
+    by: str = "endpoint"
+    tracer_usd: Decimal = Decimal(0)
 
     @property
     def requests_usd(self) -> Decimal:
@@ -105,4 +129,5 @@ class CostResult:
     @property
     def difference_usd(self) -> Decimal:
         """Return the bill less all lines: 0, or the ledger does not add up."""
-        return self.bill_usd - self.requests_usd - self.idle_usd - self.unattributed_usd
+        apart = self.idle_usd + self.unattributed_usd + self.tracer_usd
+        return self.bill_usd - self.requests_usd - apart

@@ -2,7 +2,7 @@
 
     direct_i = C * U_i / (q * T)   for every provisioned resource
     c_i      = (direct_i + idle_i + shared_i + usage_i) / N_i
-    sum(c_i * N_i) + idle not shared + unattributed = bill of the window
+    sum(c_i * N_i) + idle not shared + tracer + unattributed = bill of the window
 
 The sum holds to 1e-12 dollars in the totals of the window; a figure per
 transaction is rounded down to 1e-18.
@@ -14,60 +14,98 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from stackledger.analysis import allocation
-from stackledger.analysis.assembly import keep
 from stackledger.analysis.bill import REFERENCE_SHAPES, make_bill
-from stackledger.analysis.billing import Bill, SeenDisk, Window
+from stackledger.analysis.billing import Bill, Window
+from stackledger.analysis.costinputs import (
+    disk_ios,
+    seen_disks,
+    unattributed_use,
+    windows_of,
+)
 from stackledger.analysis.costlines import PARTS
-from stackledger.analysis.costresult import CostResult, CostRow, ResourceBalance, TransactionCost
-from stackledger.errors import NoSuchCaptureError, StackledgerError, UsageError
+from stackledger.analysis.costresult import (
+    CostResult,
+    CostRow,
+    PoolRow,
+    ResourceBalance,
+    TransactionCost,
+)
+from stackledger.analysis.demand import TABLES, gather
+from stackledger.analysis.dimensions import Dimension
+from stackledger.analysis.intervals import BLOCKS, FEWEST
+from stackledger.analysis.networks import classify
 
 if TYPE_CHECKING:
     import duckdb
 
     from stackledger.analysis.costmodel import CostModel
 
-_RESOURCES = ("cpu", "disk_ios", "disk_bytes", "net_bytes")
 _METHOD = (
-    "memory's part of a node's price is by least squares over the list prices of "
+    "memory's part of a node's price: least squares over "
     + ", ".join(sku.rsplit("/", 1)[1] for sku in REFERENCE_SHAPES),
     "memory use is not measured: memory is idle, shared out only by idle = even",
     "a volume's capacity belongs to its layers, by the device time of their I/O",
-    "the interval covers lost events; the statistical error is not in it",
+    (
+        "write-back goes to the requests of the process that dirtied the pages, as far "
+        "as page_cache and writeback were recorded; else it is unattributed"
+    ),
 )
+_PEAK = "idle goes by the use in each resource's busiest second, at the requests' arrival"
+_BY_REQUEST = "requests are those that each of them served: what they called is on other rows"
+_TOO_FEW = f"no ± where fewer than {FEWEST} of the window's {BLOCKS} parts have a request"
 
 
-def cost_table(connection: duckdb.DuckDBPyConnection, model: CostModel) -> CostResult:
-    """Return the bill of the window, split over endpoints, layers, services and parts.
+def cost_table(
+    connection: duckdb.DuckDBPyConnection, model: CostModel, *, by: Dimension | None = None
+) -> CostResult:
+    """Return the bill of the window, split over subjects, layers, services and parts.
 
-    Reads the relations cost_usage, cost_unattributed, cost_window and
-    cost_disks of the connection, and leaves the temporary tables `cost_line`
+    Subjects are root endpoints, or what `by` names. The relations of the
+    capture are defined, but need not be tables. Leaves what `priced` leaves.
+    """
+    by = by or Dimension()
+    try:
+        gather(connection, by, peak=model.file.policy.idle == "peak_weighted")
+        result = priced(connection, model, by=by)
+        result.notes.extend(_inferred(connection))
+        return result
+    finally:
+        for table in TABLES:
+            connection.execute(f"DROP TABLE IF EXISTS temp.{table}")
+
+
+def priced(
+    connection: duckdb.DuckDBPyConnection, model: CostModel, *, by: Dimension | None = None
+) -> CostResult:
+    """Return the cost of what `demand.gather` has found.
+
+    Reads its tables and the relations cost_unattributed, cost_tracer, cost_window
+    and cost_disks of the connection, and leaves the temporary tables `cost_line`
     (the rows) and `cost_per_transaction` (the transactions) in it.
     """
-    if model.file.policy.idle == "peak_weighted":
-        raise UsageError(
-            "idle = peak_weighted needs the use over time, which a cost table does not have",
-            model.path,
-            hint="accepted here: none, even, per_resource_proportional",
-        )
-    windows = _windows(connection)
+    windows = windows_of(connection)
     lost_share = max(window.lost_share for window in windows)
-    # The cost views read each of these several times.
-    keep(connection, "request_io", "cost_usage")
     try:
         allocation.prepare(connection)
-        disk_layers, net_bytes = _demand(connection)
-        unattributed = _unattributed(connection)
+        tracer = connection.execute("SELECT SUM(cpu_ns) FROM cost_tracer").fetchone()
         bill = make_bill(
             model,
             windows,
-            _disks(connection),
-            disk_layers,
-            unattributed,
-            net_bytes + unattributed.get("net_bytes", 0),
+            seen_disks(connection),
+            disk_ios(connection),
+            unattributed_use(connection),
+            classify(connection, model.file.network),
+            int(tracer[0] or 0) if tracer else 0,
         )
-        idle = model.file.policy.idle
-        allocation.allocate(connection, bill.pools, idle=idle, lost_share=lost_share)
-        return _result(connection, model, windows, bill, lost_share)
+        _warn_of_free_traffic(connection, bill)
+        allocation.allocate(
+            connection,
+            bill.pools,
+            idle=model.file.policy.idle,
+            lost_share=lost_share,
+            low_shares=bill.low_shares(),
+        )
+        return _result(connection, model, windows, bill, lost_share, by or Dimension())
     finally:
         allocation.clean(connection)
 
@@ -78,11 +116,13 @@ def _result(
     windows: list[Window],
     bill: Bill,
     lost_share: float,
+    by: Dimension,
 ) -> CostResult:
     rows = [
         CostRow(*row)
         for row in connection.execute(
-            "SELECT kind, endpoint, layer, service, part, resource, cost_usd FROM cost_line "
+            "SELECT kind, endpoint, layer, service, part, resource, SUM(cost_usd) "
+            "FROM cost_line GROUP BY kind, endpoint, layer, service, part, resource "
             "ORDER BY kind = 'request' DESC, kind, endpoint, layer, service, part, resource"
         ).fetchall()
     ]
@@ -92,7 +132,14 @@ def _result(
         f"{resource}: used more than the model provides: oversubscribed, rescaled to its cost"
         for resource in over
     ]
+    transactions = _transactions(connection)
     notes = [*_METHOD]
+    if model.file.policy.idle == "peak_weighted":
+        notes.append(_PEAK)
+    if not by.of_roots:
+        notes.append(_BY_REQUEST)
+    if any(row.statistical_high_usd is None for row in transactions):
+        notes.append(_TOO_FEW)
     if model.file.network or model.file.shared:
         notes.append("the prices of network and shared are the model's own figures")
     return CostResult(
@@ -103,7 +150,7 @@ def _result(
         lost_share=lost_share,
         idle_policy=model.file.policy.idle,
         rows=rows,
-        transactions=_transactions(connection),
+        transactions=transactions,
         resources=balances,
         bill=bill.lines,
         bill_usd=bill.total_usd,
@@ -113,7 +160,27 @@ def _result(
         oldest_source_date=min((price.source_date for price in bill.prices), default=None),
         warnings=warnings,
         notes=notes,
+        pools=bill.pools,
+        pool_rows=[
+            PoolRow(row[0], CostRow(*row[1:]))
+            for row in connection.execute(
+                "SELECT pool, kind, endpoint, layer, service, part, resource, cost_usd "
+                "FROM cost_pool_line ORDER BY ALL"
+            ).fetchall()
+        ],
+        by=by.name,
+        tracer_usd=_total(rows, "tracer"),
     )
+
+
+def _inferred(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Return how much of the requests' disk I/O was not seen to be theirs."""
+    row = connection.execute("SELECT SUM(given_ios), SUM(ios) FROM request_io").fetchone()
+    if row is None or not row[0]:
+        return []
+    said = f"{row[0]} of the requests' {row[1]} disk I/Os were submitted by the kernel's threads"
+    whose = "inferred, they are those of the requests that waited"
+    return [f"{said} (a cgroup's limit, the journal): {whose}"]
 
 
 def _total(rows: list[CostRow], kind: str, resource: str | None = None) -> Decimal:
@@ -164,53 +231,20 @@ def _balances(
             _total(rows, "unattributed", resource),
             _total(rows, "idle", resource),
             None if resource == "memory" else used.get(resource),
+            _total(rows, "tracer", resource),
         )
         for resource, cost in costs.items()
     ]
 
 
-def _windows(connection: duckdb.DuckDBPyConnection) -> list[Window]:
+def _warn_of_free_traffic(connection: duckdb.DuckDBPyConnection, bill: Bill) -> None:
+    """Say how much traffic went to addresses that no class of the model is for."""
     found = connection.execute(
-        "SELECT host, window_ns, cpus, COALESCE(lost_share, 0) FROM cost_window ORDER BY host"
-    ).fetchall()
-    if not found:
-        raise NoSuchCaptureError("there is no capture to price")
-    for host, window_ns, cpus, lost in found:
-        if not window_ns or window_ns <= 0 or not cpus or cpus <= 0 or not 0 <= lost <= 1:
-            raise StackledgerError(
-                "the capture's window, CPUs or losses make no sense",
-                f"{host}: window_ns {window_ns}, cpus {cpus}, lost_share {lost}",
-            )
-    return [Window(str(host), int(ns), int(cpus), float(lost)) for host, ns, cpus, lost in found]
-
-
-def _demand(connection: duckdb.DuckDBPyConnection) -> tuple[frozenset[str], int]:
-    """Return the layers that used a disk, and the bytes of all requests."""
-    wrong = connection.execute(
-        "SELECT endpoint FROM cost_demand WHERE requests IS NULL OR requests <= 0 OR "
-        "LEAST(cpu_ns, disk_ios, disk_bytes, net_bytes) < 0 ORDER BY endpoint LIMIT 1"
+        "SELECT SUM(recv_bytes + send_bytes), COUNT(DISTINCT remote_addr) FROM cost_traffic "
+        "WHERE remote_addr NOT IN (SELECT remote_addr FROM cost_address)"
     ).fetchone()
-    if wrong:
-        raise StackledgerError("an endpoint has no requests, or used less than nothing", wrong[0])
-    layers = connection.execute(
-        "SELECT DISTINCT layer FROM cost_demand WHERE disk_ios > 0 OR disk_bytes > 0"
-    ).fetchall()
-    total = connection.execute("SELECT COALESCE(SUM(net_bytes), 0) FROM cost_demand").fetchone()
-    return frozenset(str(row[0]) for row in layers), int(total[0]) if total else 0
-
-
-def _unattributed(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
-    found = connection.execute(
-        "SELECT resource, COALESCE(SUM(use), 0) FROM cost_unattributed GROUP BY resource"
-    ).fetchall()
-    for resource, use in found:
-        if resource not in _RESOURCES or use < 0:
-            raise StackledgerError("unattributed use makes no sense", f"{resource}: {use}")
-    return {str(resource): int(use) for resource, use in found}
-
-
-def _disks(connection: duckdb.DuckDBPyConnection) -> list[SeenDisk]:
-    found = connection.execute(
-        "SELECT DISTINCT host, device, COALESCE(layer, '') FROM cost_disks ORDER BY ALL"
-    ).fetchall()
-    return [SeenDisk(str(host), str(device), str(layer)) for host, device, layer in found]
+    if found and found[0]:
+        bill.warnings.append(
+            f"no [[network]] is for {found[1]} of the addresses: "
+            f"their traffic, {found[0]} bytes, is free"
+        )

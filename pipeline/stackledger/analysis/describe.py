@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from stackledger.schema import TABLES, Table
-from stackledger.store import document
+from stackledger.views import document
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

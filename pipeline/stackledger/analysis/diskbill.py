@@ -7,10 +7,20 @@ from decimal import Decimal
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from stackledger.analysis.billing import Bill, BillLine, Pool, SeenDisk, Window, in_window
+from stackledger.analysis.billing import (
+    Bill,
+    BillLine,
+    Pool,
+    SeenDisk,
+    Window,
+    in_window,
+    rounded,
+)
+from stackledger.analysis.confidence import doubt
+from stackledger.analysis.diskcharges import disk_charges, operations_charge
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from stackledger.analysis.costmodel import CostModel, PricedDisk
 
@@ -35,6 +45,7 @@ class _Group:
     throughput_usd: Decimal
     ios: int | None
     size_bytes: int | None
+    disks: tuple[PricedDisk, ...]
 
 
 def add_disks(
@@ -42,8 +53,8 @@ def add_disks(
     model: CostModel,
     windows: Sequence[Window],
     seen: Sequence[SeenDisk],
-    disk_layers: frozenset[str],
-    unattributed: dict[str, int],
+    disk_ios: Mapping[str, int],
+    unattributed: Mapping[str, int],
 ) -> None:
     """Add three pools per group of layers, and one item per volume.
 
@@ -52,10 +63,10 @@ def add_disks(
     """
     volumes = _volumes(bill, model, windows, seen)
     if not volumes:
-        if disk_layers:
+        if disk_ios:
             bill.warnings.append("the model has no [[disk]] for this capture: disk use is free")
         return
-    joined = _joined([volume.layers for volume in volumes], disk_layers)
+    joined = _joined([volume.layers for volume in volumes], frozenset(disk_ios))
     if joined is None and len(volumes) > 1:
         bill.warnings.append("which layer uses which disk is not known: all disks are one pool")
     parts: list[frozenset[str] | None] = [None] if joined is None else [*joined]
@@ -63,6 +74,10 @@ def add_disks(
     ios = split(unattributed.get("disk_ios", 0), [group.ios or 1 for group in groups])
     sizes = split(unattributed.get("disk_bytes", 0), [group.size_bytes or 1 for group in groups])
     for group, unknown_ios, unknown_bytes in zip(groups, ios, sizes, strict=True):
+        own = sum(
+            n for layer, n in disk_ios.items() if group.layers is None or layer in group.layers
+        )
+        operations = _operations(bill, group, own + unknown_ios, unknown_ios)
         bill.pools += [
             Pool(
                 "disk_capacity",
@@ -72,7 +87,7 @@ def add_disks(
                 ios_limit=group.ios,
                 bytes_limit=group.size_bytes,
             ),
-            Pool("disk_iops", group.iops_usd, group.ios, unknown_ios, group.layers),
+            operations or Pool("disk_iops", group.iops_usd, group.ios, unknown_ios, group.layers),
             Pool(
                 "disk_throughput",
                 group.throughput_usd,
@@ -84,8 +99,23 @@ def add_disks(
     for volume in volumes:
         item = f"disk {volume.window.host}/{volume.device} ({volume.disk.spec.sku})"
         cost = in_window(volume.disk.monthly_usd, model, volume.window.window_ns)
-        bill.lines.append(BillLine(item, volume.disk.monthly_usd, cost))
+        mine = next((p for p in parts if p is not None and volume.layers <= p), None)
+        charges = disk_charges(
+            volume.disk,
+            model.file.hours_per_month,
+            volume.window,
+            volume.device,
+            mine,
+        )
+        bill.lines.append(BillLine(item, volume.disk.monthly_usd, cost, charges))
         bill.prices.extend(volume.disk.prices)
+        for resource, monthly in (
+            ("disk_capacity", volume.disk.capacity_usd),
+            ("disk_iops", volume.disk.iops_usd),
+            ("disk_throughput", volume.disk.throughput_usd),
+        ):
+            share = doubt(volume.disk.prices, resource, model.catalog)
+            bill.doubt(resource, in_window(monthly, model, volume.window.window_ns) * share)
 
 
 def _volumes(
@@ -153,7 +183,31 @@ def _group(volumes: list[_Volume], layers: frozenset[str] | None, model: CostMod
         throughput,
         _limit((v.disk.iops, v.window.window_ns) for v in members),
         _limit((v.disk.throughput_bytes, v.window.window_ns) for v in members),
+        tuple(v.disk for v in members),
     )
+
+
+def _operations(bill: Bill, group: _Group, ios: int, unknown_ios: int) -> Pool | None:
+    """Put the group's I/Os on the bill where each is charged, and return their pool.
+
+    None where none is, or where it is not known which volume did how many: that is said.
+    """
+    charged = [disk for disk in group.disks if disk.operation_usd]
+    if not charged:
+        return None
+    first = charged[0]
+    same = all(disk.spec.sku == first.spec.sku for disk in group.disks)
+    if not ios or not same or group.iops_usd:
+        why = "none was counted" if not ios else "how many it did of all is not known"
+        for sku in dict.fromkeys(disk.spec.sku for disk in charged):
+            bill.warnings.append(
+                f"each I/O on {sku} is charged besides: not in this bill, for {why}"
+            )
+        return None
+    cost = rounded(first.operation_usd * ios)
+    charge = operations_charge(first, ios, group.layers)
+    bill.lines.append(BillLine(f"operations ({first.spec.sku})", None, cost, (charge,)))
+    return Pool("disk_iops", cost, ios, unknown_ios, group.layers, whole=True, metered=True)
 
 
 def _limit(limits: Iterable[tuple[int | None, int]]) -> int | None:

@@ -21,6 +21,7 @@ _KINDS = {
     "int": "a whole number",
     "decimal": "a number",
     "str": "a text in quotes",
+    "date": "a date, as 2026-11-23",
     "array": "tables, each under its own [[name]]",
     "object": "a table, under [name] or in braces",
 }
@@ -46,7 +47,10 @@ def explain(
             guess = nearest(found["name"], known)
             hint = f"{guess + ' ' if guess else ''}accepted: {', '.join(known)}"
     elif found := _KIND.match(message):
-        message = f"expected {_KINDS.get(found['wanted'], found['wanted'])}, got {found['got']}"
+        wanted = _KINDS.get(found["wanted"], found["wanted"])
+        if found["wanted"] == "array" and get_args(_type_at(root, place))[:1] == (str,):
+            wanted = "a list of texts in brackets"
+        message = f"expected {wanted}, got {found['got']}"
     elif found := _OWN.match(message):
         place, message = [*place, found["name"]], found["message"]
     elif message.startswith("Invalid decimal"):

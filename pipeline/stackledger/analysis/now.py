@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stackledger import catalog
+from stackledger import catalog, views
 from stackledger.analysis import needs, queries
 from stackledger.analysis.selection import LEDGER
 from stackledger.errors import UsageError
@@ -75,8 +75,8 @@ class LastSecond:
         self.tables = {table: TABLES[table] for table in read & TABLES.keys()}
         self._name, self._given = name, given
         self._rows: dict[str, list[pa.Table]] = {}
-        self._connection = connect(Capture(_NO_FILES, manifest), views=False)
-        needs.define(self._connection, read)
+        self._connection = connect(Capture(_NO_FILES, manifest), with_views=False)
+        views.define(self._connection, read)
         if "syscall_count" in read:
             name_syscalls(self._connection, manifest.machine.arch)
         self.until_ns = time.time_ns()

@@ -6,17 +6,17 @@ of a volume, an IOPS above those included) and for one tier of the quantity.
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from stackledger import resources
+from stackledger.analysis import catalogfile
+from stackledger.analysis.catalogfile import amount
 from stackledger.errors import StackledgerError, UsageError, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from pathlib import Path
 
 COLUMNS = (
@@ -35,12 +35,28 @@ COLUMNS = (
     "source_date",
     "confidence",
 )
-CONFIDENCES = ("verified", "secondary", "conflicting")
+# What can be priced, and by which units. A volume sold by the size step costs
+# its price whatever part of the step is used: the tier's end is that size.
+UNITS = {
+    "instance": ("hour", "month"),
+    "capacity": ("GB-month", "disk-month"),
+    "iops": ("IOPS-month",),
+    "throughput": ("MBps-month",),
+    "operations": ("10000-operations",),
+    "transfer": ("GB",),
+    "gateway": ("hour",),
+    "lcu": ("LCU-hour",),
+}
+FLAT_UNIT = "disk-month"
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """One tier of one dimension of a sku; `sku` is provider/region/name."""
+    """One tier of one dimension of a sku; `sku` is provider/region/name.
+
+    `confidence` is verified, secondary or conflicting, and "user" for a price
+    that a cost model brings along.
+    """
 
     price_id: str
     sku: str
@@ -65,16 +81,25 @@ class Charge:
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """Every known price."""
+    """Every known price: those of the lists, and `own`, which a cost model brings along."""
 
     prices: tuple[Price, ...]
+    own: tuple[Price, ...] = ()
 
     def skus(self, dimension: str) -> list[str]:
         """Return the skus that have a price in this dimension, sorted."""
-        return sorted({p.sku for p in self.prices if p.dimension == dimension})
+        return sorted({p.sku for p in (*self.own, *self.prices) if p.dimension == dimension})
 
     def tiers(self, sku: str, dimension: str) -> list[Price]:
         """Return the prices of one dimension by tier, empty where it has none.
+
+        The model's own prices win over all that the lists hold for it.
+        """
+        own = [p for p in self.own if (p.sku, p.dimension) == (sku, dimension)]
+        return own or self.listed(sku, dimension)
+
+    def listed(self, sku: str, dimension: str) -> list[Price]:
+        """Return the list prices of one dimension by tier, empty where there are none.
 
         Sources that disagree give several prices for one tier: the highest
         wins, so that an estimate made with them is an upper one.
@@ -97,6 +122,8 @@ class Catalog:
         used = tuple(tier for tier in tiers if tier.tier_start < quantity) or tuple(tiers[:1])
         if used and used[-1].tier_end is not None and quantity > used[-1].tier_end:
             raise UsageError(f"{sku} has no {dimension} price above {used[-1].tier_end}", quantity)
+        if used and used[-1].unit == FLAT_UNIT:
+            return Charge(used[-1].price, used[-1:])
         cost = sum(
             (
                 (min(quantity, tier.tier_end or quantity) - tier.tier_start) * tier.price
@@ -115,60 +142,37 @@ class Catalog:
 
 
 def _price(row: dict[str, str]) -> Price:
-    amounts = [Decimal(row[name]) for name in ("tier_start", "price")]
-    tier_end = Decimal(row["tier_end"]) if row["tier_end"] else None
-    if not all(amount.is_finite() and amount >= 0 for amount in (*amounts, tier_end or amounts[0])):
-        raise ValueError("a price and its tiers must not be negative")
-    if tier_end is not None and tier_end <= amounts[0]:
+    price, start = amount(row["price"]), amount(row["tier_start"])
+    end = amount(row["tier_end"])
+    if price is None or start is None:
+        raise ValueError("price and tier_start must not be empty")
+    if end is not None and end <= start:
         raise ValueError("tier_end must be more than tier_start")
-    if row["confidence"] not in CONFIDENCES:
-        raise ValueError(f"confidence must be one of {', '.join(CONFIDENCES)}")
+    if row["unit"] not in UNITS.get(row["dimension"], ()):
+        raise ValueError(f"no such dimension and unit: {row['dimension']} by the {row['unit']}")
     return Price(
         price_id=row["price_id"],
         sku=f"{row['provider']}/{row['region']}/{row['sku']}",
         dimension=row["dimension"],
         unit=row["unit"],
-        tier_start=amounts[0],
-        tier_end=tier_end,
-        price=amounts[1],
+        tier_start=start,
+        tier_end=end,
+        price=price,
         currency=row["currency"],
         source=row["source"],
         source_date=date.fromisoformat(row["source_date"]),
-        confidence=row["confidence"],
+        confidence=catalogfile.confidence(row["confidence"]),
     )
-
-
-def _read(path: Path) -> Iterable[Price]:
-    with path.open(encoding="utf-8", newline="") as lines:
-        reader = csv.DictReader(lines, strict=True)
-        if tuple(reader.fieldnames or ()) != COLUMNS:
-            raise UsageError(
-                "the price catalogue has the wrong columns",
-                f"{path}:1",
-                hint=f"accepted: {','.join(COLUMNS)}",
-            )
-        try:
-            for row in reader:
-                if None in row or None in row.values():
-                    raise ValueError(f"expected {len(COLUMNS)} fields")
-                yield _price(row)
-        except InvalidOperation:
-            raise UsageError(
-                "a price in the catalogue is not a decimal number", f"{path}:{reader.line_num}"
-            ) from None
-        except (ValueError, csv.Error) as failure:
-            raise UsageError(
-                "a price in the catalogue is wrong", f"{path}:{reader.line_num}: {failure}"
-            ) from None
 
 
 def load_catalog(folder: Path | None = None) -> Catalog:
     """Return the prices of every CSV in `folder`, by default the packaged ones."""
     base = folder or resources.folder("costmodels") / "catalog"
-    try:
-        prices = tuple(price for path in sorted(base.glob("*.csv")) for price in _read(path))
-    except (OSError, UnicodeDecodeError) as failure:
-        raise StackledgerError("cannot read the price catalogue", failure) from None
+    prices = tuple(
+        price
+        for path in sorted(base.glob("*.csv"))
+        for price in catalogfile.read(path, COLUMNS, _price, "a price")
+    )
     if not prices:
         raise StackledgerError("the price catalogue is empty", base)
     return Catalog(prices)

@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from stackledger.analysis.assembly import RELATIONS, assemble
+from stackledger.analysis.assembly import assemble, forget
 from stackledger.analysis.chosen import Processes, choose_processes
+from stackledger.analysis.thinning import ENOUGH, Spell, thin, unthin
 from stackledger.analysis.timerange import TimeRange, resolve
 from stackledger.diagnostics import note
 from stackledger.errors import UsageError
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 LEDGER = frozenset(("request", "call"))
 _INTERVAL = "interval_ns"
+# Of more than that of the requests, a time range is no less work than all.
+_MOST = 0.5
 
 _CHOSEN_REQUESTS = """
 CREATE OR REPLACE TEMP TABLE chosen_request AS
@@ -36,7 +39,7 @@ WITH rooted AS (
     r.pid,
     coalesce(t.root_sock, r.sock) AS root_sock,
     coalesce(t.root_recv_ts_ns, r.recv_ts_ns) AS root_recv_ts_ns
-  FROM memory.main.request AS r
+  FROM request AS r
   LEFT JOIN tree AS t USING (sock, recv_ts_ns)
 ), kept AS (
   SELECT root_sock, root_recv_ts_ns
@@ -99,16 +102,20 @@ def narrow(
     row = connection.execute("SELECT started_ts_ns, ended_ts_ns FROM capture").fetchone()
     assert row is not None
     from_ns, until_ns = resolve(selection.time, *row)
-    if ledger or selection.processes.layers:
-        assemble(connection)
     tables = list(tables)
-    choose_processes(connection, selection.processes, tables)
-    if ledger:
-        # The bounds are set after the assembly of all, before the choice among it.
-        _set_range(connection, from_ns, until_ns)
-        connection.execute(_CHOSEN_REQUESTS, {"everyone": not selection.processes})
-    for name in RELATIONS:
-        connection.execute(f'DROP TABLE IF EXISTS temp."{name}"')
+    spell = _spell(connection, from_ns, until_ns, row) if ledger and selection.time else None
+    if spell is not None:
+        thin(connection, [spell])
+        _choose(connection, selection, tables, (from_ns, until_ns))
+        if not _is_whole(connection):
+            unthin(connection)
+            spell = None
+    if spell is None and (ledger or selection.processes.layers):
+        _choose(connection, selection, tables, (from_ns, until_ns), ledger=ledger)
+    elif not ledger:
+        choose_processes(connection, selection.processes, tables)
+    forget(connection)
+    unthin(connection)
     _set_range(connection, from_ns, until_ns)
     for table in tables:
         if table.name in LEDGER and not ledger:
@@ -118,6 +125,54 @@ def narrow(
                 f'CREATE OR REPLACE TEMP VIEW "{table.name}" AS'  # noqa: S608 - registry
                 f' SELECT * FROM memory.main."{table.name}" WHERE {condition}'
             )
+
+
+def _choose(
+    connection: duckdb.DuckDBPyConnection,
+    selection: Selection,
+    tables: list[Table],
+    between: tuple[int | None, int | None],
+    *,
+    ledger: bool = True,
+) -> None:
+    """Assemble, and write the chosen processes and requests into temporary tables."""
+    _set_range(connection, None, None)
+    assemble(connection, read={"process_layer"})
+    choose_processes(connection, selection.processes, tables)
+    if ledger:
+        # The bounds are set after the assembly of all, before the choice among it.
+        _set_range(connection, *between)
+        connection.execute(_CHOSEN_REQUESTS, {"everyone": not selection.processes})
+
+
+def _spell(
+    connection: duckdb.DuckDBPyConnection,
+    from_ns: int | None,
+    until_ns: int | None,
+    whole: tuple[int, int],
+) -> Spell | None:
+    """Return the time range for `thin`, None where that would leave most of it, or is little."""
+    first, end = from_ns or whole[0], until_ns or whole[1] + 1
+    requests, within, longest_ns = connection.execute(
+        "SELECT count(*), count(*) FILTER (inside), max(wall_ns) FILTER (inside)"
+        " FROM (SELECT wall_ns, ts_ns BETWEEN $1 AND $2 - 1 AS inside FROM request)",
+        [first, end],
+    ).fetchone() or (0, 0, None)
+    if requests <= ENOUGH or within > _MOST * requests:
+        return None
+    return Spell(first, end, longest_ns or 0)
+
+
+def _is_whole(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Tell whether `thin` left every call of the chosen requests: some are made long after."""
+    counts = [
+        connection.execute(
+            f"SELECT count(*) FROM {calls} AS c SEMI JOIN chosen_request AS r"  # noqa: S608 - ours
+            " ON r.sock = c.owner_sock AND r.recv_ts_ns = c.owner_recv_ts_ns"
+        ).fetchone()
+        for calls in ("call", "memory.main.call")
+    ]
+    return counts[0] == counts[1]
 
 
 def _set_range(
