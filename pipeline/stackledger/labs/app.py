@@ -11,50 +11,38 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import socket
 import threading
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-from urllib.parse import parse_qs, urlsplit
+from pathlib import Path
+from urllib.parse import urlsplit
 
-from stackledger.labs.pgwire import Connection, DatabaseError, literal
+from stackledger.labs.endpoints import (
+    DOCUMENT_BYTES,
+    Answer,
+    Endpoints,
+    NotFoundError,
+    Tally,
+    split,
+)
+from stackledger.labs.pgwire import DatabaseError
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-Answer = dict[str, object]
-
-BUSY_NS = 10_000_000
-SLEEP_S = 0.010
 LOCK_HELD_S = 0.020
 LOCK_FREE_S = 0.002
 _IDLE_S = 0.100
 _MAX_HEAD_BYTES = 65536
 
-_ORDER = "SELECT id, customer, note FROM orders WHERE id = $1"
-_SEARCH = "SELECT id, name FROM products WHERE name LIKE {} ORDER BY md5(name) LIMIT 5"
-_COUNT = "SELECT count(*), sum(price) FROM products WHERE id % 7 = {}"
-
-
-class NotFoundError(Exception):
-    """No such path, or no such row."""
-
-
-@dataclass
-class Tally:
-    """What one thread did for one endpoint; times in nanoseconds."""
-
-    requests: int = 0
-    cpu_ns: int = 0
-    waited_ns: int = 0
-
 
 class Application:
     """What the threads share: the database's address, the lock, the tallies."""
 
-    def __init__(self, database: tuple[str, int] | str) -> None:
+    def __init__(self, database: tuple[str, int] | str, folder: Path, broker: int = 0) -> None:
         self.database = database
+        self.broker = broker
+        self.folder = folder
+        self.document = folder / "document"
+        self.document.write_bytes(os.urandom(DOCUMENT_BYTES))
         self.tallies: list[dict[str, Tally]] = []
         self.contended = threading.Lock()
         self.wanted_s = 0.0
@@ -70,13 +58,14 @@ class Application:
             time.sleep(LOCK_FREE_S)
 
     def stats(self) -> Answer:
-        """Return requests served, thread CPU and known waiting, by endpoint."""
+        """Return requests served, thread CPU, wall time and known waiting, by endpoint."""
         total: dict[str, Tally] = {}
         for tallies in list(self.tallies):
             for endpoint, tally in list(tallies.items()):
                 into = total.setdefault(endpoint, Tally())
                 into.requests += tally.requests
                 into.cpu_ns += tally.cpu_ns
+                into.wall_ns += tally.wall_ns
                 into.waited_ns += tally.waited_ns
         return {endpoint: vars(tally) for endpoint, tally in sorted(total.items())}
 
@@ -85,21 +74,9 @@ class Worker:
     """One accepted connection, served by one thread until it closes."""
 
     def __init__(self, app: Application, accepted: socket.socket) -> None:
-        self._app = app
         self._socket = accepted
-        self._database: Connection | None = None
-        self._tallies: dict[str, Tally] = {}
-        app.tallies.append(self._tallies)
-        self._endpoints: dict[str, Callable[[str, str], Answer]] = {
-            "/api/orders/{id}": self._orders,
-            "/api/search": self._search,
-            "/api/busy": self._busy,
-            "/api/sleep": self._sleep,
-            "/api/lock": self._lock,
-            "/api/mixed": self._mixed,
-            "/health": lambda _tail, _query: {"ok": True},
-            "/stats": lambda _tail, _query: app.stats(),
-        }
+        self._endpoints = Endpoints(app)
+        app.tallies.append(self._endpoints.tallies)
 
     def serve(self) -> None:
         """Answer request after request, until the other side closes."""
@@ -111,7 +88,7 @@ class Worker:
                     if not chunk or len(pending) > _MAX_HEAD_BYTES:
                         return
                     pending += chunk
-                begun = time.thread_time_ns()
+                begun = time.thread_time_ns(), time.monotonic_ns()
                 head, _, pending = pending.partition(b"\r\n\r\n")
                 if not self._respond(head.decode("latin-1"), begun):
                     return
@@ -119,10 +96,9 @@ class Worker:
             pass
         finally:
             self._socket.close()
-            if self._database is not None:
-                self._database.close()
+            self._endpoints.close()
 
-    def _respond(self, head: str, begun: int) -> bool:
+    def _respond(self, head: str, begun: tuple[int, int]) -> bool:
         """Answer one request; return whether the connection goes on."""
         request, _, headers = head.partition("\r\n")
         method, _, rest = request.partition(" ")
@@ -133,19 +109,19 @@ class Worker:
             self._send(405, {"error": "only GET"}, alive=False)
             return False
         parts = urlsplit(target)
-        endpoint, tail = _endpoint(parts.path)
-        known = endpoint if endpoint in self._endpoints else "other"
-        tally = self._tallies.setdefault(known, Tally())
+        endpoint, tail = split(parts.path)
+        tally = self._endpoints.tally(endpoint)
         try:
-            status, answer = 200, self._answer(endpoint, tail, parts.query)
+            status, answer = 200, self._endpoints.answer(endpoint, tail, parts.query)
         except NotFoundError:
             status, answer = 404, {"error": "not found"}
         except (DatabaseError, OSError) as failure:
             status, answer = 503, {"error": str(failure)}
-            self._database = None
+            self._endpoints.forget()
         tally.requests += 1
         self._send(status, answer, alive=alive)
-        tally.cpu_ns += time.thread_time_ns() - begun
+        tally.cpu_ns += time.thread_time_ns() - begun[0]
+        tally.wall_ns += time.monotonic_ns() - begun[1]
         return alive
 
     def _send(self, status: int, answer: Answer, *, alive: bool) -> None:
@@ -157,63 +133,6 @@ class Worker:
         )
         self._socket.sendall(head.encode() + body)
 
-    def _answer(self, endpoint: str, tail: str, query: str) -> Answer:
-        if endpoint not in self._endpoints:
-            raise NotFoundError
-        return self._endpoints[endpoint](tail, query)
-
-    def _connection(self) -> Connection:
-        if self._database is None:
-            self._database = Connection(self._app.database, user="lab", database="postgres")
-        return self._database
-
-    def _orders(self, tail: str, _query: str) -> Answer:
-        if not (tail.isascii() and tail.isdigit() and len(tail) < 10):
-            raise NotFoundError
-        rows = self._connection().execute(_ORDER, tail)
-        if not rows:
-            raise NotFoundError
-        return {"id": tail, "customer": rows[0][1], "note_bytes": len(rows[0][2] or "")}
-
-    def _search(self, _tail: str, query: str) -> Answer:
-        wanted = parse_qs(query).get("q", ["7"])[0]
-        rows = self._connection().query(_SEARCH.format(literal(f"%{wanted}%")))
-        return {"found": [name for _id, name in rows]}
-
-    def _mixed(self, _tail: str, query: str) -> Answer:
-        number = parse_qs(query).get("id", ["1"])[0]
-        order = self._orders(number, "")
-        rows = self._connection().query(_COUNT.format(int(number) % 7))
-        return {"order": order, "products": rows[0][0]}
-
-    def _busy(self, _tail: str, _query: str) -> Answer:
-        begun = time.thread_time_ns()
-        while (spent := time.thread_time_ns() - begun) < BUSY_NS:
-            pass
-        return {"cpu_ns": spent}
-
-    def _sleep(self, _tail: str, _query: str) -> Answer:
-        begun = time.monotonic_ns()
-        time.sleep(SLEEP_S)
-        waited = time.monotonic_ns() - begun
-        self._tallies["/api/sleep"].waited_ns += waited
-        return {"slept_ns": waited}
-
-    def _lock(self, _tail: str, _query: str) -> Answer:
-        self._app.wanted_s = time.monotonic()
-        begun = time.monotonic_ns()
-        with self._app.contended:
-            waited = time.monotonic_ns() - begun
-        self._tallies["/api/lock"].waited_ns += waited
-        return {"waited_ns": waited}
-
-
-def _endpoint(path: str) -> tuple[str, str]:
-    """Return the endpoint a path belongs to, and the id at its end."""
-    if path.startswith("/api/orders/"):
-        return "/api/orders/{id}", path.removeprefix("/api/orders/")
-    return path, ""
-
 
 def _has_body(fields: str) -> bool:
     return any(f"\n{name}:" in f"\n{fields}" for name in ("content-length", "transfer-encoding"))
@@ -224,11 +143,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--database", required=True, help="HOST:PORT, or a Unix socket's path")
+    parser.add_argument("--folder", type=Path, required=True, help="where its own files go")
+    parser.add_argument("--broker", type=int, default=0, help="its port, if there is one")
+    parser.add_argument("--address", default="127.0.0.1", help="where to listen")
     chosen = parser.parse_args()
     host, _, port = chosen.database.rpartition(":")
-    app = Application((host, int(port)) if host else chosen.database)
+    database = (host, int(port)) if host else chosen.database
+    app = Application(database, chosen.folder, chosen.broker)
     threading.Thread(target=app.hold_lock, name="lock-holder", daemon=True).start()
-    with socket.create_server(("127.0.0.1", chosen.port), backlog=511) as listener:
+    with socket.create_server((chosen.address, chosen.port), backlog=511) as listener:
         while True:
             accepted, _ = listener.accept()
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import re
 import socket
+import struct
 import time
 
 # A request without an answer for this long has failed.
 ANSWER_LIMIT_S = 30.0
+
+# The kernel's clock at the arrival of what is read; the socket module has no name for it.
+_SO_TIMESTAMPNS = 35
+_STAMP = struct.Struct("qq")
 
 _LENGTH = re.compile(r"\ncontent-length:\s*(\d+)")
 
@@ -15,9 +20,10 @@ _LENGTH = re.compile(r"\ncontent-length:\s*(\d+)")
 class Connection:
     """A connection with at most one request under way.
 
-    After `receive()` has returned True, `status`, `latency_ns` and `size_bytes`
-    tell about the answer; `latency_ns` is from just before the send to the
-    arrival of the last byte.
+    After `receive()` has returned True, `status`, `latency_ns`, `arrival_ns` and
+    `size_bytes` tell about the answer. Both times are from just before the send:
+    `latency_ns` to when this program had the last byte, `arrival_ns` to when the
+    kernel had it. What lies between is this program's own wait for a CPU.
     """
 
     def __init__(self, address: tuple[str, int]) -> None:
@@ -30,12 +36,15 @@ class Connection:
         self.status = 0
         self.sent_ns = 0
         self.latency_ns = 0
+        self.arrival_ns = 0
+        self._sent_realtime_ns = 0
         self.size_bytes = 0
         self._open()
 
     def _open(self) -> None:
         self._socket = socket.create_connection(self._address, timeout=ANSWER_LIMIT_S)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         self._closing = False
 
     def fileno(self) -> int:
@@ -57,6 +66,7 @@ class Connection:
             self.reconnect()
         self._received.clear()
         self._head_bytes = 0
+        self._sent_realtime_ns = time.time_ns()
         self.sent_ns = time.monotonic_ns()
         self._socket.sendall(request)
 
@@ -65,7 +75,7 @@ class Connection:
 
         Raises OSError when the connection broke or what came is not HTTP.
         """
-        chunk = self._socket.recv(262_144)
+        chunk, control, _, _ = self._socket.recvmsg(262_144, 64)
         now_ns = time.monotonic_ns()
         self._received += chunk
         if not self._head_bytes:
@@ -75,7 +85,10 @@ class Connection:
                 raise ConnectionError("closed before the end of the answer")
             return False
         self._closing |= not chunk
-        self.latency_ns = now_ns - self.sent_ns
+        self.latency_ns = self.arrival_ns = now_ns - self.sent_ns
+        if control:
+            seconds, nanoseconds = _STAMP.unpack(control[0][2])
+            self.arrival_ns = seconds * 1_000_000_000 + nanoseconds - self._sent_realtime_ns
         self.size_bytes = len(self._received)
         return True
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stackledger.errors import StackledgerError
+from stackledger.labs import disk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,6 +58,7 @@ def _remove_abandoned(folder: Path) -> None:
         status = os.fstat(lock)
         # One made a moment ago may not be locked yet.
         if status.st_uid == os.geteuid() and time.time() - status.st_mtime > _SETTLED_S:
+            disk.remove_abandoned(folder)
             shutil.rmtree(folder, ignore_errors=True)
     except BlockingIOError:
         pass

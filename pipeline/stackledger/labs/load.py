@@ -38,7 +38,8 @@ class EndpointLoad:
     """One endpoint's requests; latency from just before the send to the last byte received.
 
     Latency covers the answered requests, whatever their status; None when
-    there was none.
+    there was none. `arrival_mean_ns` ends when the kernel had the last byte:
+    a load generator that waits for a CPU is late itself, and not the server.
     """
 
     endpoint: str
@@ -50,6 +51,7 @@ class EndpointLoad:
     p90_ns: int | None
     p99_ns: int | None
     max_ns: int | None
+    arrival_mean_ns: float | None
 
 
 @dataclass(frozen=True)
@@ -223,6 +225,7 @@ def _endpoint(name: str, answers: Answers) -> EndpointLoad:
         p90_ns=_percentile(ordered, 0.90),
         p99_ns=_percentile(ordered, 0.99),
         max_ns=_percentile(ordered, 1.0),
+        arrival_mean_ns=answers.arrivals_ns / len(ordered) if ordered else None,
     )
 
 

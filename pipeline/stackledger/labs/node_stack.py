@@ -39,9 +39,9 @@ class NodeStack:
         """Return the processes of each service by name, children included."""
         return {name: running.pids() for name, running in self.servers.items()}
 
-    def stats(self) -> dict[str, dict[str, int]]:
-        """Return the requests that the application itself counted, by endpoint."""
-        counted: dict[str, dict[str, int]] = json.loads(gateway.get(f"{self.app_url}/stats"))
+    def stats(self) -> dict[str, dict[str, float]]:
+        """Return what the application itself counted, by endpoint: requests, µs of its loops."""
+        counted: dict[str, dict[str, float]] = json.loads(gateway.get(f"{self.app_url}/stats"))
         return counted
 
     def get(self, path: str) -> Any:
@@ -59,7 +59,7 @@ def node_stack(
     chosen = servers.free_ports(SERVICES) | dict(ports or {})
     with ExitStack() as running:
         folder = running.enter_context(folders.private_folder(base))
-        cache = running.enter_context(_cache(folder, chosen["cache"]))
+        store = running.enter_context(cache(folder, chosen["cache"]))
         app = running.enter_context(_application(folder, chosen["app"], chosen["cache"]))
         front = running.enter_context(
             gateway.gateway(folder, chosen["gateway"], upstream=chosen["app"])
@@ -68,12 +68,12 @@ def node_stack(
             url=f"http://127.0.0.1:{chosen['gateway']}",
             folder=folder,
             ports=chosen,
-            servers={"gateway": front, "app": app, "cache": cache},
+            servers={"gateway": front, "app": app, "cache": store},
         )
 
 
 @contextmanager
-def _cache(folder: Path, port: int) -> Iterator[servers.Server]:
+def cache(folder: Path, port: int) -> Iterator[servers.Server]:
     """Run Redis without persistence, as an unprivileged user in a folder of its own."""
     user = programs.unprivileged_user()
     home = folder / "redis"

@@ -3,6 +3,7 @@
 `orders` has one row per 8 KiB page (fillfactor 10) and is 300 times larger than
 `shared_buffers`, so that a random read by primary key is one read of the disk
 once the page cache has been dropped. `products` is small and stays cached.
+`payments` is empty: a row of it is a commit, and so a write that is waited for.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING
 from stackledger.errors import StackledgerError
 from stackledger.labs import programs, servers
 from stackledger.labs.pgwire import Connection, DatabaseError
+from stackledger.labs.places import HERE, Place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +48,11 @@ INSERT INTO products
 SELECT n, 'product ' || md5(n::text), n % 100 + 0.99
 FROM generate_series(1, {PRODUCTS}) AS n;
 
+CREATE TABLE payments (customer integer NOT NULL, cents integer NOT NULL);
+
 GRANT SELECT ON orders, products TO lab;
+
+GRANT INSERT, DELETE ON payments TO lab;
 
 VACUUM (FREEZE, ANALYZE) orders;
 
@@ -54,9 +60,13 @@ VACUUM (FREEZE, ANALYZE) products;
 
 """  # noqa: S608 - two constants of this file
 
-# Trust, but for a role that can only read two tables: anyone on the host can
-# reach the port while the lab runs.
-_ACCESS = "host postgres lab 127.0.0.1/32 trust\nlocal postgres lab trust\n"
+# Trust, but for a role that can only read two tables and fill one: anyone on the host can
+# reach the port while the lab runs. Not `samenet`: for that PostgreSQL asks the kernel for its
+# interfaces over a netlink socket at each connection, calls that no server answers.
+_ACCESS = """\
+host postgres lab {address}/24 trust
+local postgres lab trust
+"""
 
 _FILL_SETTINGS = {
     "shared_buffers": "64MB",
@@ -98,7 +108,7 @@ class Database:
 
     def warm_cache(self) -> None:
         """Read `orders` into the page cache."""
-        connection = Connection(("127.0.0.1", self.port), user="lab", database="postgres")
+        connection = Connection(str(self.socket), user="lab", database="postgres")
         try:
             connection.query("SELECT count(note) FROM orders")
         finally:
@@ -106,11 +116,16 @@ class Database:
 
 
 @contextmanager
-def database(folder: Path, port: int) -> Iterator[Database]:
-    """Make a cluster in `folder`, fill it, and run it on a port and a Unix socket."""
+def database(
+    folder: Path, port: int, disk: Path | None = None, place: Place = HERE
+) -> Iterator[Database]:
+    """Make a cluster in `folder`, fill it, and run it on a port and a Unix socket.
+
+    Its files go to `disk` instead, where that is given.
+    """
     binaries = Path(programs.programs(["postgres"])["postgres"]).resolve().parent
     user = programs.unprivileged_user()
-    home = folder / "postgres"
+    home = (disk or folder) / "postgres"
     home.mkdir(mode=0o700)
     shutil.chown(home, user)
     data = home / "data"
@@ -119,14 +134,19 @@ def database(folder: Path, port: int) -> Iterator[Database]:
     sockets.mkdir(mode=0o755)
     shutil.chown(sockets, user)
     _create(binaries, data, user=user, folder=folder)
+    (data / "pg_hba.conf").write_text(_ACCESS.format(address=place.address))
     settings = _SETTINGS | {"port": str(port), "unix_socket_directories": str(sockets)}
+    settings["listen_addresses"] = place.address
     postgres = [str(binaries / "postgres"), "-D", str(data), *_options(settings)]
-    servers.require_free("database", port)
+    servers.require_free("database", port, place)
     # SIGINT is PostgreSQL's fast shutdown; SIGTERM would wait for its clients.
-    with servers.server("database", postgres, folder=folder, user=user, stop=signal.SIGINT) as it:
+    with servers.server(
+        "database", postgres, folder=folder, user=user, stop=signal.SIGINT, place=place
+    ) as it:
         socket = sockets / f".s.PGSQL.{port}"
-        servers.wait_until(lambda: _answers(port) and _answers(str(socket)), it)
-        connection = Connection(("127.0.0.1", port), user="lab", database="postgres")
+        servers.wait_until(lambda: _answers(str(socket)), it)
+        # A Unix socket is reached from every network namespace.
+        connection = Connection(str(socket), user="lab", database="postgres")
         try:
             ((path,),) = connection.query("SELECT pg_relation_filepath('orders')")
             # Read once, so that only `orders` will be cold.
@@ -149,17 +169,15 @@ def _create(binaries: Path, data: Path, *, user: str, folder: Path) -> None:
     log = (folder / "fill.log").read_text(errors="replace").splitlines()
     if failed := [line for line in log if "ERROR:" in line]:
         raise StackledgerError("the lab's tables were not made", failed[0])
-    (data / "pg_hba.conf").write_text(_ACCESS)
 
 
 def _options(settings: dict[str, str]) -> list[str]:
     return [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
 
 
-def _answers(address: int | str) -> bool:
-    to = address if isinstance(address, str) else ("127.0.0.1", address)
+def _answers(address: str) -> bool:
     try:
-        connection = Connection(to, user="lab", database="postgres")
+        connection = Connection(address, user="lab", database="postgres")
     except (OSError, DatabaseError):
         return False
     connection.close()

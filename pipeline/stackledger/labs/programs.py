@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stackledger.errors import StackledgerError
+from stackledger.errors import CannotTraceError, StackledgerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,7 +22,19 @@ PACKAGES = {
     "redis-server": "redis-server",
     "node": "nodejs",
     "setpriv": "util-linux",
+    "chrt": "util-linux",
+    "losetup": "mount",
+    "mkfs.ext4": "e2fsprogs",
+    "umount": "mount",
+    "ip": "iproute2",
+    "nft": "nftables",
+    "nsenter": "util-linux",
+    "nats-server": "nats-server",
+    "go": "golang-go",
 }
+
+# On every Debian.
+_BASE = frozenset(("util-linux", "mount", "e2fsprogs"))
 
 # `su` without a dash keeps a user's PATH, which has no sbin on Debian; Debian
 # and Red Hat keep PostgreSQL's server programs out of PATH.
@@ -48,13 +60,24 @@ def programs(names: Iterable[str]) -> dict[str, str]:
     """Return the path of each program; raises with the package that brings the missing ones."""
     wanted = list(names)
     if missing := missing_programs(wanted):
-        packages = " ".join(PACKAGES.get(name, name) for name in missing)
-        raise StackledgerError(
+        raise CannotTraceError(
             "the lab needs programs that are not installed",
             ", ".join(missing),
-            hint=f"apt-get install --no-install-recommends {packages}",
+            hint=install_line(missing),
         )
     return {name: find_program(name) or name for name in wanted}
+
+
+def needed_packages(names: Iterable[str]) -> list[str]:
+    """Return Debian's packages of programs, but for those that are on every Debian."""
+    packages = dict.fromkeys(PACKAGES.get(name, name) for name in names)
+    return [package for package in packages if package not in _BASE]
+
+
+def install_line(names: Iterable[str]) -> str:
+    """Return the command that installs programs on Debian."""
+    packages = dict.fromkeys(PACKAGES.get(name, name) for name in names)
+    return f"apt-get install --no-install-recommends {' '.join(packages)}"
 
 
 def require_root(what: str) -> None:

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stackledger.errors import StackledgerError
+from stackledger.labs.places import HERE, Place
 from stackledger.labs.programs import programs
 
 if TYPE_CHECKING:
@@ -61,9 +62,9 @@ def free_ports(names: Sequence[str]) -> dict[str, int]:
     return chosen
 
 
-def require_free(name: str, port: int) -> None:
+def require_free(name: str, port: int, place: Place = HERE) -> None:
     """Raise if something listens on the port that the server `name` is to use."""
-    if failure := _bind_failure(port):
+    if failure := place.ask(lambda: _bind_failure(port)):
         raise StackledgerError(f"the {name}'s port cannot be used", f"{port}: {failure.strerror}")
 
 
@@ -82,6 +83,11 @@ def module(name: str) -> list[str]:
     return [sys.executable, "-P", "-m", name]
 
 
+def python() -> list[str]:
+    """Return the command that runs a file with this interpreter, and nothing installed for it."""
+    return [sys.executable, "-I"]
+
+
 def module_path() -> dict[str, str]:
     """Return the environment in which `module` finds this very package, installed or not."""
     source = str(Path(__file__).resolve().parents[2])
@@ -98,12 +104,13 @@ def server(
     stop: signal.Signals = signal.SIGTERM,
     environment: Mapping[str, str] | None = None,
     source: Path | None = None,
+    place: Place = HERE,
 ) -> Iterator[Server]:
     """Run a server for as long as the context lasts; its output goes to NAME.log."""
     log = folder / f"{name}.log"
     with log.open("ab") as output, (source or Path(os.devnull)).open("rb") as script:
         process = subprocess.Popen(
-            [*_privileges(user, stop), *argv],
+            [*place.inside, *_privileges(user, stop), *argv],
             stdin=script,
             stdout=output,
             stderr=subprocess.STDOUT,

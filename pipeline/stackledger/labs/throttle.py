@@ -1,14 +1,15 @@
-"""Limits how many reads a second some processes may do on a disk, by a cgroup of their own.
+"""Limits what some processes may have of a disk and of memory, by cgroups of their own.
 
-cgroup v1: `blkio.throttle.read_iops_device`; cgroup v2: `io.max`.
-Source: Documentation/admin-guide/cgroup-v1/blkio-controller.rst and cgroup-v2.rst.
+cgroup v1: `blkio.throttle.read_iops_device`, `write_…`, and `memory.limit_in_bytes`;
+cgroup v2: `io.max` and `memory.max`. Source: Documentation/admin-guide, cgroup-v1
+(blkio-controller.rst, memory.rst) and cgroup-v2.rst.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,26 +20,55 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _GROUP = "stackledger-lab-"
+_IO_V2, _MEMORY_V2 = "io.max", "memory.max"
+_IO_V1, _MEMORY_V1 = "blkio.throttle.read_iops_device", "memory.limit_in_bytes"
 
 
 @dataclass(frozen=True)
 class Throttle:
-    """A cgroup whose processes share one limit on one disk."""
+    """Groups whose processes share the limits; `io` and `memory` are the rules' files."""
 
-    group: Path
+    groups: tuple[Path, ...]
     disk: str
-    rule: str
+    io: Path
+    memory: Path | None
 
-    def set(self, read_iops: int | None) -> None:
-        """Allow `read_iops` reads a second from now on; None lifts the limit."""
-        if self.rule == "io.max":
-            text = f"{self.disk} riops={'max' if read_iops is None else read_iops}"
-        else:
-            text = f"{self.disk} {read_iops or 0}"
-        _write(self.group / self.rule, text)
+    @property
+    def group(self) -> Path:
+        """The group that limits the disk."""
+        return self.io.parent
+
+    @property
+    def rule(self) -> str:
+        """The name of the file there that holds the limit on reads."""
+        return self.io.name
+
+    def set(self, read_iops: int | None, write_iops: int | None = None) -> None:
+        """Allow so many reads and writes a second from now on; None lifts a limit.
+
+        Writes are those that a process waits for, as in fsync: what the kernel
+        writes back later is, in version 1, nobody's.
+        """
+        if self.io.name == _IO_V2:
+            limits = {"riops": read_iops, "wiops": write_iops}
+            words = (f"{name}={'max' if n is None else n}" for name, n in limits.items())
+            _write(self.io, f"{self.disk} {' '.join(words)}")
+            return
+        _write(self.io, f"{self.disk} {read_iops or 0}")
+        writes = self.io.with_name(self.io.name.replace("read", "write"))
+        _write(writes, f"{self.disk} {write_iops or 0}")
+
+    def set_memory(self, limit_bytes: int | None) -> None:
+        """Allow so much memory from now on, page cache included; None lifts the limit."""
+        if self.memory is None:
+            raise StackledgerError(
+                "this host cannot limit memory", "no cgroup hierarchy with the memory controller"
+            )
+        lifted = "max" if self.memory.name == _MEMORY_V2 else "-1"
+        _write(self.memory, lifted if limit_bytes is None else str(limit_bytes))
 
     def add(self, pids: Callable[[], list[int]]) -> None:
-        """Put processes into the group, and again until no child has escaped.
+        """Put processes into the groups, and again until no child has escaped.
 
         A child forked while its parent moves may still be in the old group;
         one forked later is born in the new one.
@@ -46,30 +76,55 @@ class Throttle:
         members: set[int] = set()
         while missing := [pid for pid in pids() if pid not in members]:
             for pid in missing:
-                with suppress(ProcessLookupError):
-                    (self.group / "cgroup.procs").write_text(str(pid))
+                for group in self.groups:
+                    with suppress(ProcessLookupError):
+                        (group / "cgroup.procs").write_text(str(pid))
             members.update(missing)
 
 
 @contextmanager
 def throttle(folder: Path) -> Iterator[Throttle]:
-    """Make an empty group for the disk that holds `folder`; remove it at the end.
+    """Make empty groups, for the disk that holds `folder`; remove them at the end.
 
-    Leave the context only when the group's processes are gone: a group with a
+    Leave the context only when the groups' processes are gone: a group with a
     process in it cannot be removed.
     """
     disk = disk_of(folder)
-    root, rule = _hierarchy()
-    _remove_abandoned(root)
-    group = root / f"{_GROUP}{os.getpid()}-{folder.name[-8:]}"
+    found = _hierarchy("blkio", "io", _IO_V1, _IO_V2)
+    if found is None:
+        raise StackledgerError(
+            "this host cannot slow a disk",
+            "no cgroup hierarchy with the blkio or io controller",
+            hint="run the lab without a throttled disk",
+        )
+    root, rule = found
+    roots = [root]
+    memory = _hierarchy("memory", "memory", _MEMORY_V1, _MEMORY_V2)
+    if memory is not None and memory[0] not in roots:
+        roots.append(memory[0])
+    name = f"{_GROUP}{os.getpid()}-{folder.name[-8:]}"
+    remove_abandoned()
+    with ExitStack() as made:
+        for one in roots:
+            made.enter_context(_group(one / name))
+        yield Throttle(
+            groups=tuple(one / name for one in roots),
+            disk=disk,
+            io=root / name / rule,
+            memory=None if memory is None else memory[0] / name / memory[1],
+        )
+
+
+@contextmanager
+def _group(path: Path) -> Iterator[None]:
     try:
-        group.mkdir()
+        path.mkdir()
     except OSError as failure:
         raise StackledgerError("cannot make a cgroup to slow the disk", failure) from failure
     try:
-        yield Throttle(group, disk, rule)
+        yield
     finally:
-        _remove(group)
+        _remove(path)
 
 
 def disk_of(path: Path) -> str:
@@ -106,23 +161,22 @@ def _mounted_device(path: Path) -> int:
     return device
 
 
-def _hierarchy() -> tuple[Path, str]:
-    """Return the root of the hierarchy that can throttle disks, and its rule file."""
+def _hierarchy(v1: str, v2: str, rule_v1: str, rule_v2: str) -> tuple[Path, str] | None:
+    """Return the root of the hierarchy with a controller, and its rule's file; None: there is none.
+
+    The controller is called `v1` or `v2` by the version of the hierarchy.
+    """
     for line in Path("/proc/mounts").read_text().splitlines():
         _, folder, kind, options = line.split()[:4]
         root = Path(folder)
-        if kind == "cgroup" and "blkio" in options.split(","):
-            return root, "blkio.throttle.read_iops_device"
-        if kind == "cgroup2" and "io" in (root / "cgroup.controllers").read_text().split():
+        if kind == "cgroup" and v1 in options.split(","):
+            return root, rule_v1
+        if kind == "cgroup2" and v2 in (root / "cgroup.controllers").read_text().split():
             # Left on afterwards: switched off, it would lift another lab's limit.
-            if "io" not in (root / "cgroup.subtree_control").read_text().split():
-                _write(root / "cgroup.subtree_control", "+io")
-            return root, "io.max"
-    raise StackledgerError(
-        "this host cannot slow a disk",
-        "no cgroup hierarchy with the blkio or io controller",
-        hint="run the lab without a throttled disk",
-    )
+            if v2 not in (root / "cgroup.subtree_control").read_text().split():
+                _write(root / "cgroup.subtree_control", f"+{v2}")
+            return root, rule_v2
+    return None
 
 
 def _write(path: Path, text: str) -> None:
@@ -130,13 +184,15 @@ def _write(path: Path, text: str) -> None:
         path.write_text(text)
     except OSError as failure:
         raise StackledgerError(
-            "cannot slow the disk", f"{text!r} to {path}: {failure.strerror}"
+            "cannot set a cgroup's limit", f"{text!r} to {path}: {failure.strerror}"
         ) from failure
 
 
-def _remove_abandoned(root: Path) -> None:
-    """Remove the empty groups of labs that were killed outright."""
-    for group in root.glob(_GROUP + "*"):
+def remove_abandoned() -> None:
+    """Remove the empty groups of labs that were killed outright, in every hierarchy."""
+    mounts = (line.split() for line in Path("/proc/mounts").read_text().splitlines())
+    roots = [Path(words[1]) for words in mounts if words[2] in ("cgroup", "cgroup2")]
+    for group in (found for root in roots for found in root.glob(_GROUP + "*")):
         owner = group.name.removeprefix(_GROUP).partition("-")[0]
         if not Path("/proc", owner).exists():
             with suppress(OSError):

@@ -51,9 +51,13 @@ class Plan:
 
 @dataclass
 class Answers:
-    """One endpoint's requests: latencies of the answered ones, and how many failed."""
+    """One endpoint's requests: latencies of the answered ones, and how many failed.
+
+    `arrivals_ns` sums the times until the kernel had the answer.
+    """
 
     latencies_ns: array[int] = field(default_factory=lambda: array("q"))
+    arrivals_ns: int = 0
     requests: int = 0
     errors: int = 0
     bytes: int = 0
@@ -189,6 +193,7 @@ class _Drive:
         answers.bytes += connection.size_bytes
         answers.errors += connection.status >= 400
         answers.latencies_ns.append(connection.latency_ns)
+        answers.arrivals_ns += connection.arrival_ns
         self._failures = 0
         self._idle.append(connection)
 
