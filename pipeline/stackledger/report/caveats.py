@@ -29,12 +29,14 @@ class Caveat:
 
 def caveats(
     told: Overview,
-    attribution: Attribution,
+    attribution: Attribution | None,
     losses: Sequence[LossRow],
     unexplained_share: float,
 ) -> list[Caveat]:
     """Return what weakens the page, the gravest first."""
-    found = [*_capture(told), *_losses(losses), *_ledger(told, attribution, unexplained_share)]
+    found = [*_capture(told), *_losses(losses)]
+    if attribution is not None:
+        found += _ledger(told, attribution, unexplained_share)
     return sorted(found, key=lambda one: not one.grave)
 
 

@@ -36,11 +36,12 @@ class Plot:
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """A range of numbers on 0..1, linear or logarithmic."""
+    """A range of numbers on 0..1, linear or logarithmic; linear ticks are round in `unit`."""
 
     low: float
     high: float
     log: bool = False
+    unit: float = 1.0
 
     def at(self, value: float) -> float:
         """Return where a value lies, 0..1, kept inside."""
@@ -56,15 +57,16 @@ class Axis:
         return self._log_ticks(most) if self.log else self._linear_ticks(most)
 
     def _linear_ticks(self, most: int) -> list[float]:
-        span = self.high - self.low
+        low, high = self.low / self.unit, self.high / self.unit
+        span = high - low
         if span <= 0:
             return [self.low]
         exponent = math.floor(math.log10(span)) - 2
         while True:
             for step in (k * 10.0**exponent for k in _STEPS):
-                first, last = math.ceil(self.low / step), math.floor(self.high / step)
+                first, last = math.ceil(low / step), math.floor(high / step)
                 if last - first < most:
-                    return [round(n * step, 9) for n in range(first, last + 1)]
+                    return [round(n * step, 9) * self.unit for n in range(first, last + 1)]
             exponent += 1
 
     def _log_ticks(self, most: int) -> list[float]:
@@ -117,6 +119,28 @@ def bars(
                 tip,
             )
         )
+    return _svg(label, rules, shapes)
+
+
+def cells(
+    boxes: Sequence[tuple[float, float, float, float, str, str]],
+    label: str,
+    rules: Sequence[Label],
+) -> Markup:
+    """Return boxes of (left, right, bottom, top, CSS class, tooltip), all in 0..1."""
+    shapes = [
+        Markup(
+            '<rect class="{}" x="{}" y="{}" width="{}" height="{}"><title>{}</title></rect>'
+        ).format(
+            name,
+            _number(left * _WIDTH),
+            _number((1 - top) * _HEIGHT),
+            _number((right - left) * _WIDTH),
+            _number((top - bottom) * _HEIGHT),
+            tip,
+        )
+        for left, right, bottom, top, name, tip in boxes
+    ]
     return _svg(label, rules, shapes)
 
 

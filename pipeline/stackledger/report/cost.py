@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
@@ -12,36 +12,16 @@ from rich.text import Text
 
 from stackledger.analysis.costlines import PARTS
 from stackledger.diagnostics import printable
-from stackledger.report.format import batch, count, duration, money, share
+from stackledger.report.costcells import decimals, statistical
+from stackledger.report.format import batch, count, duration, money, money_within, share
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from stackledger.analysis.costresult import CostResult, CostRow, TransactionCost
 
-ROW_COLUMNS = (
-    "kind",
-    "endpoint",
-    "layer",
-    "service",
-    "part",
-    "resource",
-    "requests",
-    "cost_usd",
-    "cost_per_request_usd",
-)
-TRANSACTION_COLUMNS = (
-    "endpoint",
-    "requests",
-    "marginal_usd",
-    "direct_usd",
-    "loaded_usd",
-    "loaded_high_usd",
-    *(f"{part}_usd" for part in PARTS),
-    *(f"{part}_share" for part in PARTS),
-    "total_usd",
-)
-
+# So many of the dearest are shown layer by layer: the others are in the rows.
+_DETAILED = 3
 # The table's columns, and the parts that each of them sums.
 _COLUMNS = {
     "CPU": ("cpu",),
@@ -62,29 +42,6 @@ _RESOURCES = {
 }
 
 
-def as_rows(result: CostResult) -> list[dict[str, Any]]:
-    """Return every line of the bill, by ROW_COLUMNS; `cost_usd` sums to the bill."""
-    requests = {row.endpoint: row.requests for row in result.transactions}
-    rows = []
-    for row in result.rows:
-        number = None if row.endpoint is None else requests[row.endpoint]
-        each = None if number is None else row.cost_usd / number
-        values = (row.kind, row.endpoint, row.layer, row.service, row.part, row.resource)
-        rows.append(dict(zip(ROW_COLUMNS, (*values, number, row.cost_usd, each), strict=True)))
-    return rows
-
-
-def as_transactions(result: CostResult) -> list[dict[str, Any]]:
-    """Return one row per root endpoint, by TRANSACTION_COLUMNS: dollars per transaction."""
-    rows = []
-    for row in result.transactions:
-        values: dict[str, Any] = {name: getattr(row, name, None) for name in TRANSACTION_COLUMNS}
-        values |= {f"{part}_usd": row.parts[part] for part in PARTS}
-        values |= {f"{part}_share": row.shares[part] for part in PARTS}
-        rows.append(values)
-    return rows
-
-
 def text(result: CostResult, *, width: int = 80, limit: int = 20) -> str:
     """Return the report as plain text."""
     written = io.StringIO()
@@ -99,12 +56,16 @@ def render(result: CostResult, *, limit: int = 20) -> RenderableType:
     number, name = batch(max((row.loaded_usd for row in result.transactions), default=Decimal(0)))
     per = f"per {name}"
     blocks: list[RenderableType] = [
-        Text(f"Cost {per}: model {result.model}, {duration(result.window_ns)}", style="bold"),
+        Text(
+            f"Cost {per} by {result.by}: model {result.model}, {duration(result.window_ns)}",
+            style="bold",
+        ),
         Text(),
     ]
     if shown:
         blocks += [_figures(result, shown, number), Text(), _parts(result, shown, number)]
-        dearest = shown[0]
+        # Of those shown the one that spends the most on disks; of none, the dearest.
+        dearest = max(shown, key=lambda row: row.disk_usd * row.requests)
         disk, loaded = (_money(result, x * number) for x in (dearest.disk_usd, dearest.loaded_usd))
         blocks += [Text(), Text(f"disk I/O {disk} of {loaded} {per}: {_name(dearest.endpoint)}")]
     else:
@@ -112,7 +73,7 @@ def render(result: CostResult, *, limit: int = 20) -> RenderableType:
     if len(result.transactions) > limit:
         rest = result.transactions[limit:]
         spent = _in_window(result, sum((row.total_usd for row in rest), Decimal(0)))
-        blocks.append(Text(f"{count(len(rest))} more endpoints: {spent} in the window"))
+        blocks.append(Text(f"{count(len(rest))} more: {spent} in the window"))
     blocks += [Text(), _bill(result), Text(), _balance(result), Text(), _proof(result), Text()]
     blocks += [Text(line) for line in _provenance(result)]
     return Group(*blocks)
@@ -132,41 +93,63 @@ def _name(endpoint: str | None) -> str:
     return printable(endpoint) if endpoint else "(unknown)"
 
 
-def _table(*headings: str) -> Table:
+def _label(name: str) -> Text:
+    """Return the first cell of a row: of a column that may wrap, which is what shrinks first."""
+    return Text(name, no_wrap=True, overflow="ellipsis")
+
+
+def _table(*headings: str, gap: int = 2) -> Table:
     """Return a table without lines whose first column gives way to the numbers."""
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-    table.add_column(headings[0], overflow="ellipsis", no_wrap=True, min_width=12)
+    table = Table(box=None, padding=(0, gap, 0, 0), pad_edge=False, header_style="bold")
+    table.add_column(headings[0], min_width=12)
     for heading in headings[1:]:
         table.add_column(heading, justify="right", no_wrap=True)
     return table
 
 
 def _figures(result: CostResult, shown: list[TransactionCost], number: int) -> Table:
-    table = _table("endpoint", "requests", "marginal", "direct", "fully loaded", "at most")
+    """Return the three figures and both intervals; of the systematic one the ends that differ."""
+    lower = any(row.loaded_low_usd < row.loaded_usd for row in shown)
+    higher = any(row.loaded_high_usd != row.loaded_usd for row in shown)
+    ends = [*(["at least"] if lower else []), *(["at most"] if higher else [])]
+    table = _table(result.by, "requests", "marginal", "direct", "loaded", "± 95 %", *ends)
     for row in shown:
-        amounts = (row.marginal_usd, row.direct_usd, row.loaded_usd, row.loaded_high_usd)
+        amounts = (row.marginal_usd, row.direct_usd, row.loaded_usd)
+        systematic = {"at least": row.loaded_low_usd, "at most": row.loaded_high_usd}
         table.add_row(
-            Text(_name(row.endpoint)),
+            _label(_name(row.endpoint)),
             count(row.requests),
-            *(_money(result, None if x is None else x * number) for x in amounts),
+            *(_each(result, amount, number) for amount in amounts),
+            statistical(row),
+            *(_each(result, systematic[end], number) for end in ends),
         )
     return table
 
 
+def _each(result: CostResult, amount: Decimal | None, number: int) -> str:
+    """Return the amount of so many requests, with five figures of the dearest at most."""
+    if amount is None:
+        return _money(result, None)
+    dearest = max(row.loaded_usd for row in result.transactions) * number
+    return money_within(amount * number, decimals(dearest) + 1, result.currency)
+
+
 def _parts(result: CostResult, shown: list[TransactionCost], number: int) -> Table:
-    """Return the parts in dollars and shares, and below them those of each layer."""
+    """Return the parts in dollars, and of the dearest also as shares and by layer."""
     columns = {
         heading: parts
         for heading, parts in _COLUMNS.items()
         if any(row.parts[part] for row in result.transactions for part in parts)
     }
     table = _table("of which", *columns, "loaded")
-    for row in shown:
+    for place, row in enumerate(shown):
         amounts = [sum((row.parts[p] for p in parts), Decimal(0)) for parts in columns.values()]
         table.add_row(
-            Text(_name(row.endpoint)),
-            *(_money(result, amount * number) for amount in (*amounts, row.loaded_usd)),
+            _label(_name(row.endpoint)),
+            *(_each(result, amount, number) for amount in (*amounts, row.loaded_usd)),
         )
+        if place >= _DETAILED:
+            continue
         table.add_row(
             "",
             *(share(sum(row.shares[p] for p in parts)) for parts in columns.values()),
@@ -174,10 +157,9 @@ def _parts(result: CostResult, shown: list[TransactionCost], number: int) -> Tab
         )
         for label, lines in _by_layer(result.rows, row.endpoint):
             spent = [_sum(lines, parts) for parts in columns.values()]
-            each = [amount * number / row.requests for amount in (*spent, _sum(lines, PARTS))]
-            table.add_row(
-                Text(f"  {label}"), *(_money(result, x) if x else "–" for x in each), style="dim"
-            )
+            each = [amount / row.requests for amount in (*spent, _sum(lines, PARTS))]
+            written = (_each(result, amount, number) if amount else "–" for amount in each)
+            table.add_row(_label(f"  {label}"), *written, style="dim")
     return table
 
 
@@ -199,17 +181,25 @@ def _bill(result: CostResult) -> Table:
     table = _table("bill", "per month", "in the window")
     for line in result.bill:
         month = "by use" if line.monthly_usd is None else _money(result, line.monthly_usd)
-        table.add_row(Text(printable(line.item)), month, _in_window(result, line.cost_usd))
+        table.add_row(_label(printable(line.item)), month, _in_window(result, line.cost_usd))
     return table
 
 
 def _balance(result: CostResult) -> Table:
-    table = _table("resource", "cost", "requests", "unattributed", "idle", "used")
+    """Return where the cost of each resource went, as shares of it: they sum to 100 %."""
+    traced = ["tracer"] if result.tracer_usd else []
+    # Seven amounts of a small bill are just 80 columns wide.
+    gap = 1 if traced else 2
+    table = _table("resource", "cost", "requests", *traced, "unattributed", "idle", "used", gap=gap)
     for row in result.resources:
-        amounts = (row.cost_usd, row.requests_usd, row.unattributed_usd, row.idle_usd)
+        if not row.cost_usd:
+            continue
+        own = [row.tracer_usd] if traced else []
+        amounts = (row.requests_usd, *own, row.unattributed_usd, row.idle_usd)
         table.add_row(
             _RESOURCES[row.resource],
-            *(_in_window(result, amount) for amount in amounts),
+            _in_window(result, row.cost_usd),
+            *(share(float(amount / row.cost_usd)) for amount in amounts),
             share(row.used_share),
         )
     return table
@@ -220,9 +210,12 @@ def _proof(result: CostResult) -> Table:
     for label, amount in (
         ("all requests, fully loaded", result.requests_usd),
         ("+ idle, not shared out", result.idle_usd),
+        ("+ recording itself (tracer)", result.tracer_usd),
         ("+ unattributed", result.unattributed_usd),
         ("= bill of the window", result.bill_usd),
     ):
+        if not amount and label.startswith("+ recording"):
+            continue
         part = float(amount / result.bill_usd) if result.bill_usd else None
         table.add_row(label, _in_window(result, amount), share(part))
     table.add_row("difference", _money(result, result.difference_usd), "", style="dim")
@@ -238,5 +231,10 @@ def _provenance(result: CostResult) -> list[str]:
     else:
         dated = f"list prices: {', '.join(grades)}, the oldest of {oldest.isoformat()}"
     lost = f"lost events: {share(result.lost_share)}; idle: {result.idle_policy}"
+    intervals = "± 95 %: how far the mean may vary with the load"
+    if result.lost_share:
+        intervals += "; at most: all that was lost is its own"
+    if any(row.loaded_low_usd < row.loaded_usd for row in result.transactions):
+        intervals += "; at least: the lowest of disputed prices"
     warnings = [f"warning: {printable(warning)}" for warning in result.warnings]
-    return [dated, lost, *warnings, *(f"note: {note}" for note in result.notes)]
+    return [dated, lost, intervals, *warnings, *(f"note: {note}" for note in result.notes)]

@@ -7,14 +7,18 @@ from decimal import ROUND_CEILING, Decimal
 from typing import TYPE_CHECKING
 
 from stackledger.analysis.costlines import PARTS
+from stackledger.report.costbars import idle_lines, proof, waterfall
+from stackledger.report.costcells import Cells, Scale, cells, decimals, statistical
 from stackledger.report.format import batch, count, duration, money, share
-from stackledger.report.rounding import controlled
+from stackledger.report.pricelist import price_lines
 from stackledger.report.shown import text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from stackledger.analysis.costresult import CostResult, CostRow, TransactionCost
+    from stackledger.analysis.costresult import CostResult, TransactionCost
+    from stackledger.report.costbars import BarLine
+    from stackledger.report.pricelist import PriceLine
 
 _ENDPOINTS = 10
 _COLUMNS = {
@@ -38,6 +42,7 @@ class CostLine:
     direct: str
     parts: list[str]
     loaded: str
+    interval: str
     at_most: str
 
 
@@ -49,6 +54,10 @@ class CostView:
     model: str
     window: str
     headline: str
+    dearest: str
+    waterfall: list[BarLine]
+    idle: list[BarLine]
+    prices: list[PriceLine]
     columns: list[str]
     lines: list[CostLine]
     more: str
@@ -57,6 +66,7 @@ class CostView:
     difference: str
     dated: str
     policy: str
+    idle_policy: str
     warnings: list[str]
     notes: list[str]
 
@@ -65,8 +75,10 @@ def view(result: CostResult) -> CostView:
     """Return the cost of the dearest endpoints, and how the bill of the window was split."""
     dearest = sorted(result.transactions, key=lambda row: (-row.total_usd, row.endpoint))
     shown = dearest[:_ENDPOINTS]
-    number, per = batch(max((row.loaded_usd for row in shown), default=Decimal(0)))
-    places = _places(max((row.loaded_usd for row in shown), default=Decimal(0)) * number)
+    highest = max((row.loaded_usd for row in shown), default=Decimal(0))
+    number, per = batch(highest)
+    scale = Scale(number, decimals(highest * number), result.currency)
+    split = [cells(result, row, scale) for row in shown]
     columns = {
         heading: parts
         for heading, parts in _COLUMNS.items()
@@ -77,11 +89,15 @@ def view(result: CostResult) -> CostView:
         model=text(result.model),
         window=duration(result.window_ns),
         headline=_headline(result, shown, number, per),
+        dearest=text(shown[0].endpoint) if shown else "",
+        waterfall=waterfall(split[0], scale) if split else [],
+        idle=idle_lines(result),
+        prices=price_lines(result),
         columns=list(columns),
         lines=[
             line
-            for row in shown
-            for line in _lines(result, row, list(columns.values()), number, places)
+            for row, own in zip(shown, split, strict=True)
+            for line in _lines(row, own, list(columns.values()), scale)
         ],
         more=_more(result, dearest[_ENDPOINTS:]),
         bill=[
@@ -92,10 +108,11 @@ def view(result: CostResult) -> CostView:
             )
             for line in result.bill
         ],
-        proof=_proof(result),
+        proof=proof(result),
         difference=_money(result, result.difference_usd),
         dated=_dated(result),
         policy=f"events lost: {share(result.lost_share)}; idle capacity: {result.idle_policy}",
+        idle_policy=result.idle_policy.replace("_", " "),
         warnings=[text(warning, 400) for warning in result.warnings],
         notes=[text(note, 400) for note in result.notes],
     )
@@ -110,70 +127,35 @@ def _headline(result: CostResult, shown: list[TransactionCost], number: int, per
 
 
 def _lines(
-    result: CostResult,
-    row: TransactionCost,
-    groups: list[tuple[str, ...]],
-    number: int,
-    places: int,
+    row: TransactionCost, own: Cells, groups: list[tuple[str, ...]], scale: Scale
 ) -> Iterable[CostLine]:
     """Return an endpoint and its layers; what is printed sums along both ways."""
-    layers = _by_layer(result.rows, row.endpoint)
-    cells = _rounded(
-        [[_sum(lines, parts) * number / row.requests for parts in groups] for _, lines in layers],
-        places,
-    )
-
-    def written(grains: int | None) -> str:
-        amount = None if grains is None else Decimal(grains).scaleb(-places)
-        return money(amount, result.currency, places)
-
-    loaded = sum(map(sum, cells))
     at_most = None
     if row.loaded_high_usd is not None:
         # An upper end is rounded up.
-        high = (row.loaded_high_usd * number).scaleb(places)
-        at_most = max(loaded, int(high.to_integral_value(ROUND_CEILING)))
+        high = (row.loaded_high_usd * scale.number).scaleb(scale.places)
+        at_most = max(own.loaded, int(high.to_integral_value(ROUND_CEILING)))
     yield CostLine(
         name=text(row.endpoint),
         head=True,
         requests=count(row.requests),
-        marginal=money(row.marginal_usd * number, result.currency, places),
-        direct=money(row.direct_usd * number, result.currency, places),
-        parts=[written(sum(column)) for column in zip(*cells, strict=True)],
-        loaded=written(loaded),
-        at_most=written(at_most),
+        marginal=money(row.marginal_usd * scale.number, scale.currency, scale.places),
+        direct=money(row.direct_usd * scale.number, scale.currency, scale.places),
+        parts=[scale.written(sum(sum(own.part(part)) for part in parts)) for parts in groups],
+        loaded=scale.written(own.loaded),
+        interval=statistical(row),
+        at_most=scale.written(at_most),
     )
-    for (label, lines), own in zip(layers, cells, strict=True):
-        known = [
-            written(grains if _sum(lines, parts) else None)
-            for grains, parts in zip(own, groups, strict=True)
-        ]
-        yield CostLine(label, False, "", "", "", known, written(sum(own)), "")
-
-
-def _rounded(amounts: list[list[Decimal]], places: int) -> list[list[int]]:
-    """Return the amounts in units of the last decimal place, with sums that fit."""
-    fine = 10**6
-    return controlled([[round(x.scaleb(places) * fine) for x in row] for row in amounts], fine)
-
-
-def _places(amount: Decimal) -> int:
-    """Return how many decimals show four figures of an amount, and at least cents."""
-    return max(2, 3 - amount.adjusted()) if amount else 2
-
-
-def _by_layer(rows: Iterable[CostRow], endpoint: str) -> list[tuple[str, list[CostRow]]]:
-    layers: dict[str, list[CostRow]] = {}
-    for row in rows:
-        if row.kind == "request" and row.endpoint == endpoint:
-            names = [text(name, 60) for name in (row.layer, row.service) if name]
-            layers.setdefault(" ".join(dict.fromkeys(names)) or "(any layer)", []).append(row)
-    return sorted(layers.items(), key=lambda item: (-_sum(item[1], PARTS), item[0]))
-
-
-def _sum(rows: Iterable[CostRow], parts: Iterable[str]) -> Decimal:
-    wanted = set(parts)
-    return sum((row.cost_usd for row in rows if row.part in wanted), Decimal(0))
+    for label, grains, used in zip(own.layers, own.grains, own.used, strict=True):
+        known = []
+        for parts in groups:
+            places = [PARTS.index(part) for part in parts]
+            known.append(
+                scale.written(sum(grains[at] for at in places))
+                if any(used[at] for at in places)
+                else scale.written(None)
+            )
+        yield CostLine(label, False, "", "", "", known, scale.written(sum(grains)), "", "")
 
 
 def _more(result: CostResult, rest: list[TransactionCost]) -> str:
@@ -181,25 +163,6 @@ def _more(result: CostResult, rest: list[TransactionCost]) -> str:
         return ""
     spent = sum((row.total_usd for row in rest), Decimal(0))
     return f"{count(len(rest))} more endpoints: {_in_window(result, spent)} in the window"
-
-
-def _proof(result: CostResult) -> list[tuple[str, str, str]]:
-    places = _places(result.bill_usd)
-    lines = (result.requests_usd, result.idle_usd, result.unattributed_usd)
-    grains = [row[0] for row in _rounded([[amount] for amount in lines], places)]
-    return [
-        (
-            label,
-            money(Decimal(shown).scaleb(-places), result.currency, places),
-            share(float(amount / result.bill_usd) if result.bill_usd else None),
-        )
-        for label, shown, amount in (
-            ("all requests, fully loaded", grains[0], lines[0]),
-            ("idle, not shared out", grains[1], lines[1]),
-            ("unattributed", grains[2], lines[2]),
-            ("bill of the window", sum(grains), sum(lines, Decimal(0))),
-        )
-    ]
 
 
 def _dated(result: CostResult) -> str:
@@ -216,4 +179,4 @@ def _money(result: CostResult, amount: Decimal | None) -> str:
 
 def _in_window(result: CostResult, amount: Decimal) -> str:
     """Return an amount with four figures of the bill."""
-    return money(amount, result.currency, _places(result.bill_usd))
+    return money(amount, result.currency, decimals(result.bill_usd))

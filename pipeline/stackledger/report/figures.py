@@ -44,7 +44,7 @@ def latency(bins: Sequence[Bin], marks: Sequence[tuple[str, float]]) -> Plot | N
             columns.append((left, right, y.at(one.slow), "bar slow", tip))
     return Plot(
         drawing=charts.bars(columns, "requests by latency, logarithmic", y_labels),
-        x_labels=charts.labels(x, 7, _round),
+        x_labels=charts.labels(x, 7, round_duration),
         y_labels=y_labels,
         marks=[Label(round(100 * x.at(ns), 2), f"{name} {duration(ns)}") for name, ns in marks],
     )
@@ -60,9 +60,9 @@ def disk(
         # The capture may end within the last interval; a tenth of one is no rate yet.
         return max(min(width_ns, x.high - point.offset_ns), width_ns / 10)
 
-    seconds = charts.labels(x, 6, lambda ns: _round(ns) if ns else "0 s")
+    seconds = charts.labels(x, 6, lambda ns: round_duration(ns) if ns else "0 s")
     y = charts.around([v for point in points for v in (point.p50_ns, point.p99_ns)], log=True)
-    y_labels = charts.labels(y, 4, _round)
+    y_labels = charts.labels(y, 4, round_duration)
 
     def middle(point: DiskPoint) -> float:
         return x.at(point.offset_ns + length(point) / 2)
@@ -109,6 +109,6 @@ def _tip(point: DiskPoint, rate: float) -> str:
     )
 
 
-def _round(ns: float) -> str:
+def round_duration(ns: float) -> str:
     """Return a round duration without the figures that say so: "5 ms"."""
     return re.sub(r"\.0+(?= )", "", duration(ns))

@@ -17,6 +17,7 @@ _DURATIONS = (("ns", 1), ("µs", 10**3), ("ms", 10**6), ("s", 10**9))
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 _SIZES = (("B", 1), ("KiB", 2**10), ("MiB", 2**20), ("GiB", 2**30), ("TiB", 2**40), ("PiB", 2**50))
 _COUNTS = (("", 1), ("M", 10**6), ("G", 10**9), ("T", 10**12))
+_RATES = (("k", 10**3), ("M", 10**6), ("G", 10**9))
 _SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£"}
 _BATCHES = ((1, "request"), (1000, "thousand requests"), (10**6, "million requests"))
 
@@ -69,6 +70,13 @@ def duration(ns: Number | None, unit: str | None = None) -> str:
     raise AssertionError("a duration of a minute or more has a unit")
 
 
+def in_unit(ns: Number | None, unit: str) -> str:
+    """Return nanoseconds in that unit without its name, for columns whose heading has it."""
+    if ns is None or _missing(ns):
+        return NO_VALUE
+    return _figures(float(ns) / dict(_DURATIONS)[unit])
+
+
 def timestamp(ts_ns: int) -> str:
     """Return nanoseconds since the epoch as "2026-11-22 17:05:09.123", in UTC."""
     moment = datetime.fromtimestamp(ts_ns // 10**9, UTC)
@@ -84,12 +92,31 @@ def count(n: Number | None) -> str:
     return _scaled(float(n), _COUNTS)
 
 
+def rate(per_s: Number | None) -> str:
+    """Return so many a second: "0.25 /s", "8,980 /s", from 10,000 on "16.8 k/s"."""
+    if per_s is None or _missing(per_s):
+        return NO_VALUE
+    if abs(float(per_s)) < 100:
+        return f"{float(per_s):.3g} /s"
+    if abs(float(per_s)) < 9_999.5:
+        return f"{count(per_s)} /s"
+    return f"{_scaled(float(per_s), _RATES)}/s"
+
+
 def share(x: Number | None) -> str:
     """Return a share of 1 as "12.3 %"; what is not quite none is "< 0.1 %"."""
     if x is None or _missing(x):
         return NO_VALUE
     percent = float(x) * 100
     return "< 0.1 %" if 0 < percent < 0.05 else f"{percent:.1f} %"
+
+
+def signed_share(x: Number | None) -> str:
+    """Return a share of 1 as "+12.3 %", "-0.4 %"; what is not quite none has no sign."""
+    if x is None or _missing(x):
+        return NO_VALUE
+    said = share(abs(float(x)))
+    return f"{'-' if x < 0 else '+'}{said}" if said[0].isdigit() and x else said
 
 
 def size(size_bytes: Number | None) -> str:
@@ -117,6 +144,17 @@ def money(amount: Decimal | None, currency: str = "USD", decimals: int | None = 
         digits = max(2, 2 - Decimal(f"{abs(amount):.2e}").adjusted())
     whole, _, cents = f"{abs(amount):,.{digits}f}".partition(".")
     return f"{sign}{symbol}{whole}.{cents.rstrip('0').ljust(2, '0')}"
+
+
+def money_within(amount: Decimal | None, decimals: int, currency: str = "USD") -> str:
+    """Return an amount with at most so many decimals, "< $0.0001" where it is below them."""
+    least = Decimal(1).scaleb(-decimals)
+    if amount is None or not amount or _missing(amount):
+        return money(amount, currency)
+    if abs(amount) < least:
+        return f"< {money(least, currency, decimals)}"
+    written = money(amount, currency)
+    return min(written, money(amount, currency, decimals), key=len)
 
 
 def batch(dearest: Decimal) -> tuple[int, str]:

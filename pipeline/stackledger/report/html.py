@@ -1,204 +1,152 @@
-"""Renders the report: one HTML page without scripts that needs nothing from anywhere.
+"""Renders the report: one HTML page that tells an incident top-down and needs nothing more.
 
-Every traced string passes `shown.text` and jinja2's autoescape; the page forbids
-itself scripts, requests and frames by a Content-Security-Policy. Nothing in it
-depends on when it is made: the same capture gives the same bytes.
+Every traced string passes `shown.text` and jinja2's autoescape. The page forbids itself
+requests, frames and every script but its own (`templates/report.js`, by its hash) by
+a Content-Security-Policy; without that script all is there but sorting and zooming.
+Nothing depends on when it is made: the same capture gives the same bytes.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING
+import base64
+import hashlib
+from typing import TYPE_CHECKING, Any
 
-import jinja2
+from markupsafe import Markup
 
-from stackledger.report import costview, diskdata, figures, pagedata, requestdata
+from stackledger.report import (
+    costview,
+    diskdata,
+    figures,
+    pagedata,
+    pages,
+    percentiledata,
+    proofview,
+    requestdata,
+    slowdata,
+)
 from stackledger.report.caveats import caveats
-from stackledger.report.format import count, duration, share
+from stackledger.report.diagnosis import headline
+from stackledger.report.endpointview import endpoint_view, service_view
+from stackledger.report.facts import facts
+from stackledger.report.incident import incident
 from stackledger.report.ledgerview import ledger
+from stackledger.report.looksfine import looks_fine
+from stackledger.report.options import option_tables
 from stackledger.report.parts import PARTS
+from stackledger.report.percentiles import rows as percentile_rows
+from stackledger.report.servicemap import service_map
 from stackledger.report.shown import moment, text
 from stackledger.report.timelines import timeline
 from stackledger.report.verdict import sentence
+from stackledger.report.verdictview import verdicts
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import duckdb
 
     from stackledger.analysis.attribution import Attribution
     from stackledger.analysis.costresult import CostResult
+    from stackledger.analysis.diagnosis import Diagnosis
+    from stackledger.analysis.prediction import Prediction
+    from stackledger.analysis.whatif.proof import Proof
     from stackledger.report.pagedata import Overview
-    from stackledger.report.requestdata import EndpointRow, ServiceRow
-
-_TEMPLATES = Path(__file__).parent / "templates"
 
 
 def render(
     connection: duckdb.DuckDBPyConnection,
     *,
-    attribution: Attribution,
+    attribution: Attribution | None,
     cost: CostResult | None = None,
     title: str | None = None,
+    predictions: Sequence[Prediction] = (),
+    proof: Proof | None = None,
+    diagnosis: Diagnosis | None = None,
 ) -> str:
     """Return the page for one capture, on which `assemble` has been called.
 
     `attribution` chooses the endpoint and the percentile that the verdict, the
-    ledger, the histogram and the slowest requests are about.
+    ledger, the heat map and the slowest requests are about; None where no request was
+    answered: the page is then about the host. `predictions` are those stored beside
+    the capture, `proof` is one from before that this capture is held against. With a
+    `diagnosis` its answer comes first, its evidence next.
     """
     told = pagedata.overview(connection)
-    endpoint = attribution.endpoint
-    band_ns = (attribution.slow.from_ns, attribution.slow.to_ns)
-    marks = pagedata.percentiles(connection, endpoint)
-    endpoints, endpoints_in_all = requestdata.endpoints(connection)
-    view = ledger(attribution)
     losses = pagedata.losses(connection)
-    page = _environment().get_template("report.html.j2")
+    view = ledger(attribution) if attribution is not None else None
+    unexplained_share = view.unexplained_share if view is not None else 0.0
+    options, options_left_out = option_tables(predictions)
+    script = _script()
+    page = pages.template("report.html.j2")
     return page.render(
         title=text(title or f"Request ledger of {told.name or told.id or told.host}", 200),
+        script=script,
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         parts=PARTS,
-        verdict=text(sentence(attribution), 400),
+        verdict=text(_verdict(attribution, diagnosis), 400),
         told=told,
         started=moment(told.started_ts_ns) if told.started_ts_ns else "",
-        facts=_facts(told),
-        caveats=caveats(told, attribution, losses, view.unexplained_share),
-        attribution=attribution,
-        endpoint=text(endpoint) if endpoint is not None else None,
-        ledger=view,
-        latency=figures.latency(
-            pagedata.histogram(connection, endpoint, band_ns),
-            list(zip(("p50", "p95", "p99"), marks, strict=True)) if marks else [],
-        ),
-        endpoints=[_endpoint(row, told.window_ns) for row in endpoints],
-        endpoints_left_out=endpoints_in_all - len(endpoints),
-        slowest=[
-            timeline(one, told.started_ts_ns) for one in requestdata.slowest(connection, endpoint)
-        ],
-        disks=_disks(connection, told),
-        services=[_service(row, told.window_ns) for row in requestdata.services(connection)],
+        facts=facts(told),
+        caveats=caveats(told, attribution, losses, unexplained_share),
+        verdicts=verdicts(diagnosis) if diagnosis is not None else None,
+        looks_fine=looks_fine(diagnosis) if diagnosis is not None else None,
         cost=costview.view(cost) if cost is not None else None,
+        attribution=attribution,
+        ledger=view,
+        incident=incident(
+            connection,
+            attribution.endpoint if attribution is not None else None,
+            told.started_ts_ns,
+            told.window_ns,
+        ),
+        **(_of_requests(connection, attribution, told) if attribution is not None else {}),
+        disks=_disks(connection, told),
+        options=options,
+        options_left_out=options_left_out,
+        proof=proofview.view(proof) if proof is not None else None,
         losses=losses,
     )
 
 
-@cache
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"duration": duration, "count": count, "share": share, "shown": text}
-    return environment
-
-
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """One key figure."""
-
-    name: str
-    value: str
-    more: str = ""
-
-
-def _facts(told: Overview) -> list[Fact]:
-    seconds = told.window_ns / 1e9
-    facts = [
-        Fact(
-            "requests",
-            count(told.roots),
-            f"{count(told.roots / seconds)}/s" if seconds > 0 else "",
+def _of_requests(
+    connection: duckdb.DuckDBPyConnection, attribution: Attribution, told: Overview
+) -> dict[str, Any]:
+    """Return what the page has only where requests were answered."""
+    endpoint = attribution.endpoint
+    band_ns = (attribution.slow.from_ns, attribution.slow.to_ns)
+    marks = pagedata.percentiles(connection, endpoint)
+    endpoints, endpoints_in_all = requestdata.endpoints(connection)
+    links = requestdata.services(connection)
+    times = requestdata.service_times(connection)
+    return {
+        "endpoint": text(endpoint) if endpoint is not None else None,
+        "percentiles": percentile_rows(
+            percentiledata.bands(connection, attribution), attribution.percentile
         ),
-        Fact("median", duration(told.p50_ns)),
-        Fact("p95", duration(told.p95_ns)),
-        Fact("p99", duration(told.p99_ns)),
-        Fact(
-            "failed",
-            count(told.errors),
-            f"{share(told.errors / told.roots)} of requests" if told.roots else "",
+        "latency": figures.latency(
+            pagedata.histogram(connection, endpoint, band_ns),
+            list(zip(("p50", "p95", "p99"), marks, strict=True)) if marks else [],
         ),
-    ]
-    if told.cpu_share is not None:
-        facts.append(Fact("host CPU", share(told.cpu_share), f"of {count(told.cpus)} CPUs"))
-    if told.memory_share is not None:
-        facts.append(Fact("host memory", share(told.memory_share), "in use"))
-    if told.linked_share is not None:
-        facts.append(Fact("calls linked", share(told.linked_share), "to a request"))
-    return facts
+        "endpoints": [endpoint_view(row, told.window_ns) for row in endpoints],
+        "endpoints_left_out": endpoints_in_all - len(endpoints),
+        "slowest": [
+            timeline(one, told.started_ts_ns) for one in slowdata.slowest(connection, endpoint)
+        ],
+        "service_map": service_map(links, times),
+        "services": [service_view(row, times.get(row.callee), told.window_ns) for row in links],
+    }
 
 
-@dataclass(frozen=True, slots=True)
-class EndpointView:
-    """One root endpoint, as texts."""
-
-    endpoint: str
-    requests: str
-    rate: str
-    mean: str
-    p50: str
-    p95: str
-    p99: str
-    cpu: str
-    cpu_each: str
-    disk: str
-    disk_width: float
-    errors: str
-    failing: bool
+def _verdict(attribution: Attribution | None, diagnosis: Diagnosis | None) -> str:
+    said = [headline(diagnosis)] if diagnosis is not None else []
+    said += [sentence(attribution)] if attribution is not None else []
+    return " ".join(said) or "No request was answered during this capture."
 
 
-def _endpoint(row: EndpointRow, window_ns: int) -> EndpointView:
-    disk = row.disk_share or 0.0
-    return EndpointView(
-        endpoint=text(row.endpoint),
-        requests=count(row.requests),
-        rate=_rate(row.requests, window_ns),
-        mean=duration(row.mean_ns),
-        p50=duration(row.p50_ns),
-        p95=duration(row.p95_ns),
-        p99=duration(row.p99_ns),
-        cpu=duration(row.cpu_ns),
-        cpu_each=duration(row.cpu_ns / row.requests),
-        disk=share(row.disk_share),
-        disk_width=round(min(max(disk, 0.0), 1.0) * 100, 1),
-        errors=count(row.errors),
-        failing=row.errors > 0,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceView:
-    """One caller and callee, as texts."""
-
-    caller: str
-    callee: str
-    traced: bool
-    calls: str
-    rate: str
-    mean: str
-    errors: str
-    failing: bool
-
-
-def _service(row: ServiceRow, window_ns: int) -> ServiceView:
-    return ServiceView(
-        caller="(clients)" if row.caller is None else text(row.caller, 60),
-        callee=text(row.callee, 60),
-        traced=row.traced,
-        calls=count(row.calls),
-        rate=_rate(row.calls, window_ns),
-        mean=duration(row.mean_ns),
-        errors=count(row.errors),
-        failing=bool(row.errors),
-    )
-
-
-def _rate(number: int, window_ns: int) -> str:
-    if window_ns <= 0:
-        return "–"
-    rate = number * 1e9 / window_ns
-    return f"{count(rate)}/s" if rate >= 9.5 or not number else f"{count(rate * 60)}/min"
+def _script() -> Markup:
+    # Not a template: its bytes are what the policy's hash is of.
+    return Markup((pages.TEMPLATES / "report.js").read_text(encoding="utf-8"))  # noqa: S704 - our own
 
 
 def _disks(connection: duckdb.DuckDBPyConnection, told: Overview) -> list[figures.DiskFigure]:

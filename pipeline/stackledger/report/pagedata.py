@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     import duckdb
 
 
+# The views that the page reads besides those that `assemble` makes tables of.
+READS = frozenset({"span", "cache_use"})
+
+
 @dataclass(frozen=True, slots=True)
 class Overview:
     """The capture in one row; durations in ns, `linked_share` of the calls made."""

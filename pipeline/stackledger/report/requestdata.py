@@ -12,22 +12,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import duckdb
 
-SLOWEST = 10
-SPANS_EACH = 14
 ENDPOINTS = 25
 SERVICES = 40
-_PARTS = [
-    "cpu",
-    "runq",
-    "disk",
-    "lock",
-    "sleep",
-    "queue",
-    "net",
-    "downstream",
-    "other",
-    "unexplained",
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,31 +44,12 @@ class ServiceRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
-    """One request below a slow root; `offset_ns` counts from the root's start."""
+class ServiceTime:
+    """One traced service: `own_ns` is the mean of its requests less their calls and the network."""
 
     layer: str
-    service: str
-    endpoint: str
-    depth: int
-    offset_ns: int
-    wall_ns: int
-    parts: dict[str, int]
-    complete: bool
-    error: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Slow:
-    """One slow transaction: its longest spans in order of time, the rest counted."""
-
-    endpoint: str
-    ts_ns: int
-    wall_ns: int
-    complete: bool
-    error: bool
-    spans: list[Span]
-    left_out: int
+    requests: int
+    own_ns: float
 
 
 def endpoints(connection: duckdb.DuckDBPyConnection) -> tuple[list[EndpointRow], int]:
@@ -164,70 +131,15 @@ def services(connection: duckdb.DuckDBPyConnection) -> list[ServiceRow]:
     return [ServiceRow(*row) for row in rows]
 
 
-def slowest(connection: duckdb.DuckDBPyConnection, endpoint: str | None) -> list[Slow]:
-    """Return the slowest transactions, those still open included, each with its spans."""
+def service_times(connection: duckdb.DuckDBPyConnection) -> dict[str, ServiceTime]:
+    """Return what each traced service took itself."""
     rows = connection.execute(
         """
-        WITH roots AS (
-          SELECT
-            *, row_number() OVER (ORDER BY wall_ns DESC, ts_ns, sock) AS place
-          FROM (
-            FROM requests
-            WHERE parent_sock IS NULL
-              AND ($endpoint IS NULL OR endpoint = $endpoint)
-            ORDER BY wall_ns DESC, ts_ns, sock
-            LIMIT $roots
-          )
-        ), spans AS (
-          SELECT o.place, t.depth, r.*
-          FROM roots AS o
-          JOIN tree AS t
-            ON t.root_sock = o.sock AND t.root_recv_ts_ns = o.recv_ts_ns
-          JOIN requests AS r
-            ON r.sock = t.sock AND r.recv_ts_ns = t.recv_ts_ns
-        ), all_spans AS (
-          SELECT place, layer, service, endpoint, depth, ts_ns, wall_ns, sock,
-            complete, error, cpu_ns, runq_ns, disk_ns, lock_ns, sleep_ns, queue_ns,
-            net_ns, downstream_ns, other_ns, unexplained_ns
-          FROM spans
-          UNION ALL BY NAME
-          SELECT s.place, u.layer, u.service, u.endpoint, s.depth + 1 AS depth,
-            u.ts_ns, u.wait_ns AS wall_ns, 0 AS sock, true AS complete,
-            false AS error
-          FROM untraced AS u
-          JOIN spans AS s
-            ON u.parent_sock = s.sock AND u.parent_recv_ts_ns = s.recv_ts_ns
-        ), ranked AS (
-          SELECT
-            *,
-            row_number() OVER (
-              PARTITION BY place
-              ORDER BY depth > 0, wall_ns DESC, ts_ns, depth, service, sock
-            ) AS rank,
-            count(*) OVER (PARTITION BY place) AS spans
-          FROM all_spans
-        )
-        SELECT place, spans, layer, coalesce(service, ''), endpoint, depth, ts_ns,
-          wall_ns, complete, error, cpu_ns, runq_ns, disk_ns, lock_ns, sleep_ns,
-          queue_ns, net_ns, downstream_ns, other_ns, unexplained_ns
-        FROM ranked
-        WHERE rank <= $spans
-        ORDER BY place, depth > 0, ts_ns, depth, service, sock, rank
-        """,
-        {"endpoint": endpoint, "roots": SLOWEST, "spans": SPANS_EACH},
+        SELECT service, min(layer), count(*), avg(wall_ns - downstream_ns - net_ns)
+        FROM requests
+        WHERE service IS NOT NULL
+        GROUP BY service
+        ORDER BY service
+        """
     ).fetchall()
-    found: list[Slow] = []
-    at = 0
-    for place, spans, layer, service, path, depth, ts_ns, wall_ns, complete, error, *parts in rows:
-        if place != at:
-            at = place
-            left_out = max(0, spans - SPANS_EACH)
-            found.append(Slow(path, ts_ns, wall_ns, complete, error, [], left_out))
-        named = {part: ns for part, ns in zip(_PARTS, parts, strict=True) if ns is not None}
-        offset_ns = ts_ns - found[-1].ts_ns
-        # A call to a server that was not traced has no parts: it is one.
-        split = named or {"untraced": wall_ns}
-        found[-1].spans.append(
-            Span(layer, service, path, depth, offset_ns, wall_ns, split, complete, error)
-        )
-    return found
+    return {service: ServiceTime(*rest) for service, *rest in rows}

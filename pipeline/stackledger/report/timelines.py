@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from stackledger.report import charts
+from stackledger.report.charts import Axis, Label
+from stackledger.report.figures import round_duration
 from stackledger.report.format import count, duration
 from stackledger.report.ledgerview import Segment
 from stackledger.report.parts import PARTS
 from stackledger.report.shown import text
 
 if TYPE_CHECKING:
-    from stackledger.report.requestdata import Slow, Span
+    from stackledger.report.slowdata import Slow, Span
 
 _SAID = 3
 
@@ -41,6 +44,7 @@ class Timeline:
     since_start: str
     flags: str
     spans: list[SpanView]
+    times: list[Label]
     left_out: str
 
 
@@ -54,6 +58,7 @@ def timeline(slow: Slow, start_ts_ns: int) -> Timeline:
         since_start=duration(max(0, slow.ts_ns - start_ts_ns)),
         flags=_flags(slow.complete, slow.error),
         spans=[_span(span, whole_ns) for span in slow.spans],
+        times=charts.labels(Axis(0, whole_ns), 5, lambda ns: round_duration(ns) if ns else "0 ms"),
         left_out=f"{count(slow.left_out)} shorter ones below it are not shown"
         if slow.left_out > 0
         else "",

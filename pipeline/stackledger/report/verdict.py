@@ -9,7 +9,7 @@ from stackledger.report.format import duration, share
 if TYPE_CHECKING:
     from stackledger.analysis.attribution import Attribution
 
-_WORDS = {
+WORDS = {
     "cpu_ns": "on the CPU",
     "runq_ns": "waiting for a CPU",
     "disk_ns": "waiting for the disk",
@@ -33,5 +33,5 @@ def sentence(attribution: Attribution) -> str:
     who = line.service if line.service == line.layer else f"{line.layer} {line.service}"
     return (
         f"At p{attribution.percentile:g}, {duration(part_ns)} of {duration(band.wall_ns)}"
-        f" ({share(share_of_wall)}) is {who} {_WORDS[part]}."
+        f" ({share(share_of_wall)}) is {who} {WORDS[part]}."
     )
