@@ -28,12 +28,12 @@ demo *ARGS: install
 
 # The whole suite: what needs no root first, then bpftrace and real servers
 test *ARGS: setup
-    pytest -m "not live and not kernels" {{ ARGS }}
+    pytest -n auto --dist worksteal -m "not live and not kernels" {{ ARGS }}
     pytest -m live {{ ARGS }}
 
 # Only what needs no root
 unit *ARGS: setup
-    pytest -m "not live and not kernels" {{ ARGS }}
+    pytest -n auto --dist worksteal -m "not live and not kernels" {{ ARGS }}
 
 # Only what needs root, bpftrace and real servers
 live *ARGS: setup
@@ -70,6 +70,15 @@ snapshots: setup
 # Compare with what a user would use instead: bench/NAME.py
 bench NAME *ARGS: setup
     python bench/{{ NAME }}.py {{ ARGS }}
+
+# Every lab, one after the other: real servers and real faults, some ten minutes, as root
+labs *ARGS: setup
+    #!/usr/bin/env bash
+    failed=0
+    for name in $(stackledger lab --format csv | tail -n +2 | cut -d, -f1); do
+      stackledger lab "$name" {{ ARGS }} </dev/null || failed=$?
+    done
+    exit $failed
 
 # Record this host for ten seconds and write the page
 report FILE="report.html": install

@@ -35,9 +35,17 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
     ("live", "stackledger.commands.live", "Print what happens now; stores nothing."),
     ("captures", "stackledger.commands.captures", "What the store holds."),
     ("show", "stackledger.commands.show", "One capture: tables, losses, layers; its schema."),
+    ("diagnose", "stackledger.commands.diagnose", "What is wrong, its evidence, what to do next."),
     ("attribute", "stackledger.commands.attribute", "Which layer and resource took the time."),
+    ("diff", "stackledger.commands.diff", "Two captures or windows: what changed, and by chance?"),
     ("cost", "stackledger.commands.cost", "What a transaction cost; rows sum to the bill."),
+    ("prices", "stackledger.commands.prices", "List prices and what volumes can do."),
+    ("model", "stackledger.commands.model", "Write, check and describe cost models."),
+    ("whatif", "stackledger.commands.whatif", "Other disks, CPUs, replicas: latency and price."),
+    ("validate", "stackledger.commands.validate", "A prediction beside what came of it."),
     ("report", "stackledger.commands.report", "One self-contained HTML page."),
+    ("export", "stackledger.commands.export", "Costs as a file: FOCUS 1.2, or for a spreadsheet."),
+    ("lab", "stackledger.commands.lab", "Experiments: real servers, a real fault, its cure."),
     ("query", "stackledger.commands.query", "Run a named query, or list them."),
     ("sql", "stackledger.commands.sql", "Your own SQL over captures."),
 )
@@ -84,6 +92,22 @@ class _LazyGroup(TyperGroup):
             raise _ReaderGoneError from gone
 
 
+class _ActionGroup(TyperGroup):
+    """The actions of one command: `model init`, `model check`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if not args:
+            raise UsageError("missing action", hint=f"one of: {', '.join(self.list_commands(ctx))}")
+        return super().parse_args(ctx, args)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        known = self.list_commands(ctx)
+        if args[0] not in known and not args[0].startswith("-"):
+            hint = nearest(args[0], known) or f"accepted: {', '.join(known)}"
+            raise UsageError("unknown action", args[0], hint=hint)
+        return super().resolve_command(ctx, args)
+
+
 class _Command(TyperCommand):
     """Takes a metavar that has brackets of its own as it is."""
 
@@ -97,10 +121,20 @@ class _ReaderGoneError(Exception):
 
 
 def _load(name: str, module: str, purpose: str) -> Any:
-    """Import one command's module and return its function as a Typer command."""
-    app = _app(add_completion=False)
-    function = getattr(import_module(module), module.rpartition(".")[2])
-    app.command(name, short_help=purpose, cls=_Command)(function)
+    """Import one command's module and return its function as a Typer command.
+
+    A module with ACTIONS is a group of them: (name, function, purpose) each.
+    """
+    loaded = import_module(module)
+    actions = getattr(loaded, "ACTIONS", None)
+    if actions is None:
+        app = _app(add_completion=False)
+        function = getattr(loaded, module.rpartition(".")[2])
+        app.command(name, short_help=purpose, cls=_Command)(function)
+    else:
+        app = _app(add_completion=False, cls=_ActionGroup, help=purpose)
+        for action, function, short in actions:
+            app.command(action, short_help=short, cls=_Command)(function)
     return typer.main.get_command(app)
 
 

@@ -48,7 +48,8 @@ def attribute(
     part = chosen_part(begin, until, last)
     # Of a part, the assembly of all was made already.
     bands = None if part else Bands(endpoint, percentile)
-    opened = open_capture(word, store, layers=layers, part=part, bands=bands)
+    read = attribution.reads()
+    opened = open_capture(word, store, layers=layers, part=part, bands=bands, read=read)
     with opened as (_, connection):
         found = attribution.attribute(connection, endpoint=endpoint, percentile=percentile)
     if form is None or form is Format.TABLE:

@@ -7,7 +7,7 @@ import sys
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,12 +15,11 @@ from stackledger import diagnostics
 from stackledger.errors import StackledgerError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     import duckdb
 
     from stackledger.analysis.assembly import Bands
-    from stackledger.analysis.queries import Result
     from stackledger.analysis.selection import Selection
     from stackledger.store import Capture
 
@@ -40,7 +39,9 @@ CaptureWord = Annotated[
 ]
 CaptureWords = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[CAPTURE]...", help="Captures: folders, ids, names; default `last`."),
+    typer.Argument(
+        metavar="[CAPTURE]...", help="Captures: folders, ids, names, or `all`; default `last`."
+    ),
 ]
 StoreOption = Annotated[
     Path | None,
@@ -144,26 +145,26 @@ def open_capture(
     """Find a capture and connect to it; says on standard error what weakens its answers.
 
     With `part`, the connection shows that part alone; `assembled` says whether requests
-    are read; `read` are the relations that are, without it all. With `bands`, the
+    are read; `read` are the views that are, without it all. With `bands`, the
     assembled relations hold the transactions of these bands alone. Raises
     StackledgerError with the file's name where a part is broken.
     """
     import duckdb
 
     from stackledger.analysis.assembly import assemble
-    from stackledger.analysis.needs import define
     from stackledger.analysis.selection import narrow
     from stackledger.store import broken_part, connect, find
+    from stackledger.views import define
 
     capture = find(word, chosen_store(store))
     warn_of_gaps(capture)
     try:
         whole = not assembled and read is None
-        with connect(capture, layers=layers, views=whole) as connection:
+        with connect(capture, layers=layers, with_views=whole) as connection:
             if part:
                 narrow(connection, part, capture.tables.values(), ledger=assembled)
             if assembled:
-                assemble(connection, bands=bands)
+                assemble(connection, bands=bands, read=read)
             elif read is not None:
                 define(connection, read)
             yield capture, connection
@@ -178,57 +179,6 @@ def open_capture(
             broken,
             hint="move that file out of the capture's folder: the other parts still answer",
         ) from failure
-
-
-def over_captures(
-    words: Sequence[str],
-    store: Path | None,
-    layers: Path | None,
-    ask: Callable[[duckdb.DuckDBPyConnection], Result],
-    *,
-    statement: str,
-    part: Selection,
-) -> tuple[list[str], list[tuple[Any, ...]]]:
-    """Ask each capture in turn; with several, the first column names the capture.
-
-    Requests are assembled only where the `statement` reads them.
-    """
-    from stackledger.analysis import needs
-    from stackledger.analysis.selection import LEDGER, check
-    from stackledger.schema import TABLES
-
-    read = needs.relations(statement, TABLES)
-    assembled = bool(read & LEDGER)
-    columns: list[str] = []
-    found: list[tuple[Any, ...]] = []
-    for word in words:
-        with open_capture(
-            word, store, layers=layers, assembled=assembled, part=part, read=read
-        ) as (capture, connection):
-            if part and not columns:
-                check(part, needs.tables(statement, capture.tables))
-            result = ask(connection)
-        if not result.rows:
-            note_not_recorded(capture, read)
-        columns = result.columns
-        several = len(words) > 1
-        found += [(capture.manifest.id, *row) for row in result.rows] if several else result.rows
-    if part and not found:
-        diagnostics.note("no rows: nothing in that part of the capture")
-    return (["capture", *columns] if len(words) > 1 else columns), found
-
-
-def note_not_recorded(capture: Capture, read: set[str]) -> None:
-    """Say that an answer is empty because nobody looked, not because nothing happened."""
-    from stackledger import catalog
-
-    runs = [run for run in capture.manifest.probes if run.state != "unavailable"]
-    missing = read - {table for run in runs for table in run.tables}
-    probes = sorted({one.name for one in catalog.probes().values() if missing & set(one.tables)})
-    if probes:
-        words = " ".join(f"--probe {name}" for name in probes)
-        diagnostics.note(f"not recorded in this capture: {', '.join(probes)}")
-        diagnostics.note(f"hint: stackledger capture {words}")
 
 
 def warn_of_gaps(capture: Capture) -> None:
@@ -269,11 +219,16 @@ def check_target(path: Path) -> None:
 
 
 def write_text(path: Path, content: str) -> None:
+    """Write a text in UTF-8 as `write_bytes` does."""
+    write_bytes(path, content.encode("utf-8"))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
     """Write a file whole or not at all; a device or pipe is written to as it is."""
     special = path.exists() and not path.is_file()
     temporary = path if special else path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("w", encoding="utf-8") as file:
+        with temporary.open("wb") as file:
             file.write(content)
             file.flush()
             if not special:

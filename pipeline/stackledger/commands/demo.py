@@ -32,16 +32,22 @@ def demo(
     from stackledger.analysis.attribution import attribute
     from stackledger.analysis.costmodel import load_model
     from stackledger.analysis.costs import cost_table
+    from stackledger.analysis.diagnose import examine
     from stackledger.commands.common import check_target, open_capture, write_text
     from stackledger.report import cost, html, tree
 
     check_target(output)
     with tempfile.TemporaryDirectory(prefix="stackledger-") as scratch:
         folder = _recorded(store or Path(scratch)) if live else _replayed(store or Path(scratch))
-        with open_capture(str(folder), None) as (_, connection):
+        with open_capture(str(folder), None) as (capture, connection):
             found = attribute(connection)
             bill = cost_table(connection, load_model("aws-us-east-1"))
-            page = html.render(connection, attribution=found, cost=bill)
+            page = html.render(
+                connection,
+                attribution=found,
+                cost=bill,
+                diagnosis=examine(capture, connection),
+            )
         tree.show(found)
         typer.echo("")
         typer.echo(cost.text(bill, limit=3))

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from stackledger.commands.asking import over_captures
 from stackledger.commands.common import (
     CaptureWords,
     CommsOption,
@@ -21,7 +22,6 @@ from stackledger.commands.common import (
     UntilOption,
     chosen_format,
     chosen_part,
-    over_captures,
     pair,
 )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,6 +17,12 @@ from stackledger.commands.common import (
     UntilOption,
     chosen_part,
 )
+from stackledger.errors import NoSuchCaptureError, StackledgerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from stackledger.analysis.prediction import Prediction
 
 
 def report(
@@ -34,39 +40,98 @@ def report(
     model: Annotated[
         str, typer.Option("--model", metavar="FILE", help="A cost model; `none` leaves costs out.")
     ] = "aws-us-east-1",
+    validate: Annotated[
+        str | None,
+        typer.Option("--validate", metavar="PREDICTION", help="Show what came of a prediction."),
+    ] = None,
     begin: FromOption = None,
     until: UntilOption = None,
     last: LastOption = None,
     store: StoreOption = None,
     layers: LayersOption = None,
 ) -> None:
-    """Write one HTML page: verdict, ledger, slowest requests, disk, cost, losses, method.
+    """Write one HTML page: verdicts, cost, ledger, what happened when, slowest requests, method.
 
-    The page needs no network and no script; attach it to the incident.
+    It needs no network: attach it to the incident. Of a capture without an answered
+    request it is about the host: what was diagnosed, disks, CPU, memory.
     """
-    from stackledger.analysis.attribution import attribute
+    from concurrent.futures import ThreadPoolExecutor
+
+    from stackledger.analysis import attribution, diagnose
+    from stackledger.analysis.assembly import assemble
     from stackledger.analysis.costmodel import load_model
     from stackledger.analysis.costs import cost_table
+    from stackledger.analysis.diagnosissample import take
+    from stackledger.analysis.needs import views
+    from stackledger.analysis.whatif import proof
     from stackledger.commands.common import (
         check_percentile,
         check_target,
         open_capture,
         write_text,
     )
-    from stackledger.report import html
+    from stackledger.commands.validate import find_prediction
+    from stackledger.report.pagedata import READS
+    from stackledger.store import beside
 
     priced = None if model == "none" else load_model(model)
     if output is not None and str(output) != "-":
         check_target(output)
     check_percentile(percentile)
+    made = None if validate is None else find_prediction(validate, store)
+    done = None if made is None else proof.carried_out(made, None)
     part = chosen_part(begin, until, last)
-    with open_capture(word, store, layers=layers, part=part) as (capture, connection):
-        found = attribute(connection, endpoint=endpoint, percentile=percentile)
-        bill = None if priced is None else cost_table(connection, priced)
-        page = html.render(connection, attribution=found, cost=bill)
+    read = attribution.reads() | diagnose.reads() | READS
+    if made is not None:
+        read = set(views())
+    known = read if part else set()
+    opened = open_capture(word, store, layers=layers, part=part, assembled=bool(part), read=known)
+    with opened as (capture, connection), ThreadPoolExecutor(max_workers=1) as meanwhile:
+        renderer = meanwhile.submit(_renderer)
+        whole = None
+        if not part:
+            assemble(connection, read=read)
+            # Of a large capture a sample, as `stackledger diagnose` does.
+            other, sample = beside(connection, capture), take(connection)
+            whole = meanwhile.submit(diagnose.examine_beside, capture, other, sample)
+        try:
+            found = attribution.attribute(connection, endpoint=endpoint, percentile=percentile)
+        except NoSuchCaptureError:
+            if endpoint is not None or made is not None:
+                raise
+            found = None
+        bill = None if priced is None or found is None else cost_table(connection, priced)
+        proven = None if made is None or done is None else proof.prove(connection, made, done)
+        page = renderer.result()(
+            connection,
+            attribution=found,
+            cost=bill,
+            predictions=_predictions(capture.folder),
+            proof=proven,
+            diagnosis=whole.result() if whole else diagnose.examine(capture, connection),
+        )
     target = output or Path(f"{capture.manifest.name or capture.manifest.id}.html")
     if str(target) == "-":
         sys.stdout.buffer.write(page.encode())
         return
     write_text(target, page)
     typer.echo(target)
+
+
+def _renderer() -> Callable[..., str]:
+    """Return what renders a page; importing it and its templates takes a third of a second."""
+    from stackledger.report import html, pages
+
+    pages.prepare()
+    return html.render
+
+
+def _predictions(folder: Path) -> list[Prediction]:
+    from stackledger.analysis import prediction
+    from stackledger.diagnostics import warning
+
+    try:
+        return prediction.load_all(folder)
+    except StackledgerError as failure:
+        warning(f"without its predictions: {failure}")
+        return []

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from stackledger.commands.asking import over_captures
 from stackledger.commands.common import (
     CommsOption,
     ContainersOption,
@@ -21,10 +22,8 @@ from stackledger.commands.common import (
     UntilOption,
     chosen_format,
     chosen_part,
-    chosen_store,
-    over_captures,
 )
-from stackledger.errors import NoSuchCaptureError, UsageError
+from stackledger.errors import UsageError
 
 _EXAMPLE = 'stackledger sql last "SELECT count(*) FROM requests"'
 
@@ -56,18 +55,12 @@ def sql(
     """
     from stackledger.analysis import queries
     from stackledger.report import rows
-    from stackledger.store import captures
 
     if not words:
         raise UsageError("no SQL statement given", hint=_EXAMPLE)
     *named, statement = words
     if re.fullmatch(r"[\w.@:+/=-]*", statement):
         raise UsageError("the last word is not an SQL statement", statement, hint=_EXAMPLE)
-    where = chosen_store(store)
-    if named == ["all"]:
-        named = [str(one.folder) for one in captures(where)]
-        if not named:
-            raise NoSuchCaptureError("the store holds no capture", where)
     columns, found = over_captures(
         named or ["last"],
         store,
