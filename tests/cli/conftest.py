@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING, NamedTuple
@@ -50,6 +51,16 @@ def ask(
     """Return `run` where the store holds the replayed recording."""
     monkeypatch.setenv("STACKLEDGER_STORE", str(replayed.store))
     return run
+
+
+@pytest.fixture
+def own(run, replayed, tmp_path, monkeypatch):
+    """Return `run` where the store holds a copy of the recording, and its capture's folder."""
+    store = tmp_path / "store"
+    shutil.copytree(replayed.store, store)
+    monkeypatch.setenv("STACKLEDGER_STORE", str(store))
+    (manifest,) = store.glob("dt=*/host=*/*/capture.json")
+    return run, manifest.parent
 
 
 @pytest.fixture

@@ -30,11 +30,12 @@ def change(folder, **fields):
 
 def test_a_store_that_holds_nothing(run, tmp_path, failed):
     hint = "sudo stackledger capture records one; --store DIR names another store"
-    for words in (["attribute"], ["query", "ledger"], ["show", "--schema"], ["report"], ["cost"]):
+    for words in (
+        *(["attribute"], ["query", "ledger"], ["show", "--schema"], ["report"], ["cost"]),
+        *(["sql", "all", "SELECT 1"], ["query", "ledger", "all"]),
+    ):
         outcome = run(*words, "--store", str(tmp_path))
         failed(outcome, 4, f"the store holds no capture: {tmp_path}", hint)
-    outcome = run("sql", "all", "SELECT 1", "--store", str(tmp_path))
-    failed(outcome, 4, f"the store holds no capture: {tmp_path}")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -238,11 +239,16 @@ def empty(copy):
 
 
 def test_a_capture_without_traffic(empty, run, tmp_path):
-    for words in (["attribute"], ["cost"], ["report", "-o", str(tmp_path / "page.html")]):
+    for words in (["attribute"], ["cost"], ["report", "--endpoint", "GET /", "-o", "-"]):
         outcome = run(*words, "--store", str(empty))
         assert outcome.stderr.splitlines()[0].startswith("stackledger: error: no complete request")
         assert (outcome.code, outcome.stdout, outcome.stderr.count("\n")) == (4, "", 2)
-    assert not (tmp_path / "page.html").exists()
+    page = tmp_path / "page.html"
+    assert run("report", "--store", str(empty), "-o", str(page))[:2] == (0, f"{page}\n")
+    told = page.read_text(encoding="utf-8")
+    assert "No requests were recorded" in told
+    assert "CPU and memory over time" in told
+    assert 'id="ledger"' not in told
     assert run("query", "ledger", "--store", str(empty)).stdout.count("\n") == 1
     assert run("query", "ledger", "--store", str(empty), "--format", "json").stdout == "[]\n"
     assert run("query", "biosnoop", "--store", str(empty)).stdout.count("\n") > 1

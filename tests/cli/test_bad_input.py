@@ -65,7 +65,7 @@ import pytest
             ["cost", "--model", "/nonexistent.toml"],
             2,
             "no such cost model: /nonexistent.toml",
-            "give a file or one of: aws-us-east-1, gcp-us-central1",
+            "give a file or one of: aws-us-east-1, azure-eastus, gcp-us-central1",
         ),
         (["cost", "--model", "/"], 2, "the cost model is not a file: /", None),
         (

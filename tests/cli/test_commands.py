@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import shutil
+from datetime import date
 from decimal import Decimal
 
 import pyarrow.parquet as pq
@@ -25,6 +26,7 @@ WITH_ROWS = {
     "schema": (["show", "--schema"], "column"),
     "attribute": (["attribute"], "own_ns"),
     "cost": (["cost"], "cost_usd"),
+    "prices": (["prices"], "price"),
     "query": (["query", "ledger"], "wall_ns"),
     "queries": (["query"], "purpose"),
     "sql": (["sql", "SELECT endpoint, wall_ns, status FROM requests ORDER BY ALL"], "endpoint"),
@@ -73,7 +75,8 @@ def test_parquet_is_the_same_again(name, ask, program):
     told = rows_of("json", ask(*words, "--format", "json").stdout)
     assert [list(row) for row in found] == [list(row) for row in told]
     for one, other in zip(found, told, strict=True):
-        for key, value in one.items():
+        for key, stored in one.items():
+            value = stored.isoformat() if isinstance(stored, date) else stored
             assert (float(other[key]) if isinstance(value, float) else other[key]) == value
 
 
@@ -206,6 +209,46 @@ def test_cost_sums_to_the_bill(model, ask):
     assert {row["kind"] for row in rows} >= {"request"}
 
 
+@pytest.mark.parametrize(
+    ("by", "first"),
+    [
+        ("service", "service"),
+        ("container", "container"),
+        ("statement", "statement"),
+        ("^GET /api/(.)", "match"),
+    ],
+)
+def test_cost_by_another_dimension(by, first, ask):
+    whole = rows_of("json", ask("cost", "--format", "json").stdout)
+    outcome = ask("cost", "--by", by, "--format", "json")
+    assert (outcome.code, outcome.stderr) == (0, "")
+    rows = rows_of("json", outcome.stdout)
+    assert {first, "kind", "layer", "cost_usd"} <= set(rows[0])
+    bill = sum(Decimal(str(row["cost_usd"])) for row in whole)
+    assert sum(Decimal(str(row["cost_usd"])) for row in rows) == pytest.approx(bill)
+    shown = ask("cost", "--by", by)
+    assert shown.code == 0
+    assert f"by {first}: model aws-us-east-1" in shown.stdout
+    assert too_long(shown.stdout) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [
+        (("--by", "servce"), 2, "no such dimension: servce\nhint: did you mean service?"),
+        (("--by", "/api/(a"), 2, "wrong at character 6, missing ): /api/(a"),
+        (("--by", r"a\("), 2, "it has no group"),
+        (("--max-price-age", "0"), 2, "older than 0 days"),
+        (("--from", "+8.3s", "--until", "+8.31s"), 4, "no complete request"),
+    ],
+)
+def test_cost_refuses_what_it_cannot_answer(options, code, said, ask):
+    outcome = ask("cost", *options)
+    assert (outcome.code, outcome.stdout) == (code, "")
+    assert said in outcome.stderr
+    assert "Traceback" not in outcome.stderr
+
+
 def test_cost_with_a_model_of_ones_own(ask, tmp_path):
     own = tmp_path / "mine.toml"
     own.write_text(
@@ -290,6 +333,7 @@ def test_over_several_captures_the_first_column_names_each(two, run, replayed):
     assert rows_of("csv", outcome.stdout) == [
         {"capture": name, **row} for name in (replayed.id, "later") for row in one
     ]
+    assert run("query", "losses", "all", "--store", str(two)).stdout == outcome.stdout
     statement = "SELECT count(*) AS n FROM requests"
     every = rows_of("csv", run("sql", "all", statement, "--store", str(two)).stdout)
     assert [row["capture"] for row in every] == [replayed.id, "later"]
@@ -324,6 +368,37 @@ def test_report_is_written_where_it_is_told(ask, replayed, tmp_path, monkeypatch
     assert page.startswith("<!DOCTYPE html>")
     assert page.rstrip().endswith("</html>")
     assert "http://" not in page.replace("http://www.w3.org/", "")
+
+
+def test_report_shows_what_was_foreseen_and_what_came(replayed, run, tmp_path):
+    two, page = tmp_path / "store", tmp_path / "page.html"
+    shutil.copytree(replayed.store, two)
+    first = two / replayed.folder.relative_to(replayed.store)
+    shutil.copytree(first, first.with_name("capture=later"))
+    told = json.loads((first / "capture.json").read_text()) | {"id": "later"}
+    (first.with_name("capture=later") / "capture.json").write_text(json.dumps(told))
+    options = ("--store", str(two))
+    run("whatif", replayed.id, "--disk", "gp3,iops=6000", "--save", "disk", *options)
+    report = ("report", "-o", str(page), *options)
+    assert run(*report[:1], replayed.id, *report[1:]) == (0, f"{page}\n", "")
+    assert "Options compared" in page.read_text(encoding="utf-8")
+    assert "what came of it" not in page.read_text(encoding="utf-8")
+    assert run(*report[:1], "later", *report[1:], "--validate", "disk") == (0, f"{page}\n", "")
+    assert "What was foreseen, and what came of it" in page.read_text(encoding="utf-8")
+    outcome = run(*report[:1], "later", *report[1:], "--validate", "dsik")
+    assert outcome.code == 4
+    assert outcome.stderr.endswith("no such prediction: dsik\nhint: did you mean disk?\n")
+
+
+def test_report_does_without_a_broken_prediction(two, run, replayed, tmp_path):
+    folder = two / replayed.folder.relative_to(replayed.store)
+    (folder / "predictions").mkdir()
+    (folder / "predictions/disk.json").write_text("{")
+    page = tmp_path / "page.html"
+    outcome = run("report", replayed.id, "--store", str(two), "-o", str(page))
+    assert (outcome.code, outcome.stdout) == (0, f"{page}\n")
+    assert "warning: without its predictions: broken prediction" in outcome.stderr
+    assert "Prices used" in page.read_text(encoding="utf-8")
 
 
 def test_report_on_standard_output_is_the_page_alone(program, ask, tmp_path):

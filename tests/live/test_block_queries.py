@@ -84,7 +84,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory, ftrace: Path) -> Iterator[See
         times = _device_times(ftrace, os.major(number), os.minor(number))
     finally:
         subprocess.run(["losetup", "--detach", device], check=True)
-    sql = store.connect(store.find("last", folder / "store"), views=False)
+    sql = store.connect(store.find("last", folder / "store"), with_views=False)
     narrow(sql, Selection(processes=Processes(comms=("fio",))), TABLES.values(), ledger=False)
     sql.execute(
         "CREATE VIEW span AS SELECT started_ts_ns AS from_ts_ns, ended_ts_ns AS until_ts_ns,"

@@ -58,7 +58,7 @@ class Run:
 
     recorded: Any
     ports: dict[str, int]
-    counted: dict[str, dict[str, int]]
+    counted: dict[str, dict[str, float]]
 
 
 def _load(url: str, paths: list[str], options: dict[str, float]) -> list[str]:
@@ -66,8 +66,8 @@ def _load(url: str, paths: list[str], options: dict[str, float]) -> list[str]:
 
 
 def _difference(
-    before: dict[str, dict[str, int]], after: dict[str, dict[str, int]]
-) -> dict[str, dict[str, int]]:
+    before: dict[str, dict[str, float]], after: dict[str, dict[str, float]]
+) -> dict[str, dict[str, float]]:
     return {
         f"GET {endpoint}": {
             name: count - before.get(endpoint, {}).get(name, 0) for name, count in counts.items()
@@ -86,40 +86,52 @@ def labs_stack(stack_programs: None) -> Iterator[stack.Stack]:
 
 
 @pytest.fixture(scope="module")
-def quick(labs_stack: stack.Stack, recorder: Any) -> Run:
+def quick(labs_stack: stack.Stack, recorder: Any, undisturbed: Any) -> Run:
     """The stack with everything in memory."""
     labs_stack.warm_cache()
-    before = labs_stack.stats()
     port = labs_stack.ports["gateway"]
     commands = {name: _load(labs_stack.url, *load) for name, load in LOADS.items()}
     commands["precise"] = [sys.executable, str(HERE / "precise_client.py")]
     commands["precise"] += [str(port), "/nowhere/{n}", "199", "100"]
-    recorded = recorder(commands, [port])
-    return Run(recorded, dict(labs_stack.ports), _difference(before, labs_stack.stats()))
+
+    def attempt() -> Run:
+        before = labs_stack.stats()
+        recorded = recorder(commands, [port])
+        return Run(recorded, dict(labs_stack.ports), _difference(before, labs_stack.stats()))
+
+    return undisturbed(attempt)
 
 
 @pytest.fixture(scope="module")
-def slow(labs_stack: stack.Stack, quick: Run, recorder: Any) -> Run:
+def slow(labs_stack: stack.Stack, quick: Run, recorder: Any, undisturbed: Any) -> Run:
     """The same stack, its database limited to 200 reads a second."""
     labs_stack.set_read_iops(200)
-    labs_stack.drop_cache()
-    before = labs_stack.stats()
     orders = _load(labs_stack.url, [stack.ORDERS_PATH], {"connections": 16, "requests": 499})
-    recorded = recorder({"orders": orders}, [labs_stack.ports["gateway"]])
-    return Run(recorded, dict(labs_stack.ports), _difference(before, labs_stack.stats()))
+
+    def attempt() -> Run:
+        labs_stack.drop_cache()
+        before = labs_stack.stats()
+        recorded = recorder({"orders": orders}, [labs_stack.ports["gateway"]])
+        return Run(recorded, dict(labs_stack.ports), _difference(before, labs_stack.stats()))
+
+    return undisturbed(attempt)
 
 
 @pytest.fixture(scope="module")
-def unix(stack_programs: None, recorder: Any) -> Run:
+def unix(stack_programs: None, recorder: Any, undisturbed: Any) -> Run:
     """A stack whose database is reached over its Unix socket; and two that want one lock of it."""
     with stack.stack(unix_socket=True) as running:
         running.warm_cache()
-        before = running.stats()
         mixed = _load(running.url, [stack.MIXED_PATH], {"connections": 8, "requests": 499})
         wait = [sys.executable, "-c", _ADVISORY_LOCK, str(running.database.port)]
         ports = [running.ports["gateway"], running.database.port]
-        recorded = recorder({"mixed": mixed, "wait": wait}, ports)
-        return Run(recorded, dict(running.ports), _difference(before, running.stats()))
+
+        def attempt() -> Run:
+            before = running.stats()
+            recorded = recorder({"mixed": mixed, "wait": wait}, ports)
+            return Run(recorded, dict(running.ports), _difference(before, running.stats()))
+
+        return undisturbed(attempt)
 
 
 _ADVISORY_LOCK = """
@@ -138,11 +150,10 @@ waiting.join()
 
 
 @pytest.fixture(scope="module")
-def node(node_programs: None, recorder: Any) -> Run:
+def node(node_programs: None, recorder: Any, undisturbed: Any) -> Run:
     """nginx, a Node.js event loop, Redis: a busy endpoint alone, then in a crowd."""
     with node_stack.node_stack() as running:
         load.apart(running.url, [node_stack.ITEMS_PATH], requests=101, connections=8)
-        before = running.stats()
         spin, items = node_stack.SPIN_PATH, node_stack.ITEMS_PATH
         loads: dict[str, tuple[list[str], dict[str, float]]] = {
             "alone": ([spin], {"rate_hz": 40, "connections": 1, "requests": 101}),
@@ -150,20 +161,29 @@ def node(node_programs: None, recorder: Any) -> Run:
             "fast": (["/health"], {"connections": 16, "requests": 997}),
         }
         commands = {name: _load(running.url, *load) for name, load in loads.items()}
-        recorded = recorder(commands, [running.ports["gateway"]])
-        return Run(recorded, dict(running.ports), _difference(before, running.stats()))
+
+        def attempt() -> Run:
+            before = running.stats()
+            recorded = recorder(commands, [running.ports["gateway"]])
+            return Run(recorded, dict(running.ports), _difference(before, running.stats()))
+
+        return undisturbed(attempt)
 
 
 @pytest.fixture(scope="module")
-def small(recorder: Any, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def small(recorder: Any, undisturbed: Any, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A threaded server on ::1: 5 connections with 23 requests each, and two never answered."""
     port = servers.free_ports(["small"])["small"]
     script = [sys.executable, str(HERE / "small_server.py")]
-    folder = tmp_path_factory.mktemp("small")
-    with servers.server("small", [*script, "serve", str(port)], folder=folder) as it:
-        servers.wait_until(lambda: "ready" in it.log.read_text(), it)
-        ask = {"ask": [*script, "ask", str(port), "5", "23"]}
-        return Run(recorder(ask, [port], payload=True), {"small": port}, {})
+    ask = {"ask": [*script, "ask", str(port), "5", "23"]}
+
+    def attempt() -> Run:
+        folder = tmp_path_factory.mktemp("small")
+        with servers.server("small", [*script, "serve", str(port)], folder=folder) as it:
+            servers.wait_until(lambda: "ready" in it.log.read_text(), it)
+            return Run(recorder(ask, [port], payload=True), {"small": port}, {})
+
+    return undisturbed(attempt)
 
 
 @pytest.fixture(scope="module", params=["quick", "slow", "unix", "node", "small"])
@@ -309,7 +329,12 @@ def test_the_roots_mean_is_what_the_load_generator_reports(quick, load_name):
             "SELECT avg(wall_ns) FROM mine WHERE depth = 0 AND endpoint = $1",
             f"GET {one.endpoint}",
         )
-        assert mean_ns == near(one.mean_ns, 0.03)
+        assert_reported(mean_ns, one)
+
+
+def assert_reported(mean_ns: float, one: load.EndpointLoad) -> None:
+    """Within 3 % of the load generator, whose own wait for a CPU is not the server's time."""
+    assert 0.97 * one.arrival_mean_ns < mean_ns < 1.03 * one.mean_ns
 
 
 def test_the_mean_of_short_requests_is_what_the_kernel_reports(quick):
@@ -318,7 +343,9 @@ def test_the_mean_of_short_requests_is_what_the_kernel_reports(quick):
     (mean_ns,) = quick.recorded.one(
         "SELECT avg(wall_ns) FROM mine WHERE depth = 0 AND endpoint = 'GET /nowhere/{id}'"
     )
-    assert mean_ns == near(reported_ns, 0.04)
+    # The client's own send, up to the arrival at the server, is in its figure too: 20 us,
+    # and a slice of a scheduler now and then.
+    assert -0.02 * reported_ns < reported_ns - mean_ns < 100_000
     for name in ("low", "fast"):
         for one in quick.recorded.loads[name].endpoints:
             (mean_ns,) = quick.recorded.one(
@@ -326,7 +353,8 @@ def test_the_mean_of_short_requests_is_what_the_kernel_reports(quick):
                 f"GET {one.endpoint}",
             )
             # The client's own wake-up is in its figure, and not in the stack's.
-            assert -50_000 < one.mean_ns - mean_ns < 400_000
+            assert one.mean_ns - mean_ns > -50_000
+            assert one.arrival_mean_ns - mean_ns < 400_000
 
 
 def _said(run: Run, name: str) -> str:
@@ -341,9 +369,11 @@ def test_a_busy_loop_is_cpu_of_its_endpoint_and_of_no_other_layer(quick):
             "SELECT layer, avg(cpu_ns) FROM mine WHERE root_endpoint = 'GET /api/busy' GROUP BY 1"
         )
     )
-    assert means["app"] == near(10e6, 0.05)
-    assert means["app"] == near(counted["cpu_ns"] / counted["requests"], 0.05)
-    assert all(cpu_ns < 0.05 * means["app"] for layer, cpu_ns in means.items() if layer != "app")
+    # What a hypervisor steals is on the ledger's clock, not on the thread's own.
+    cpu_ns, wall_ns = (counted[name] / counted["requests"] for name in ("cpu_ns", "wall_ns"))
+    assert cpu_ns == near(10e6, 0.05)
+    assert 0.95 * cpu_ns < means["app"] < 1.05 * wall_ns
+    assert all(mean_ns < 0.05 * wall_ns for layer, mean_ns in means.items() if layer != "app")
     others = quick.recorded.rows(
         """
         SELECT endpoint, avg(cpu_ns) FROM mine
@@ -362,7 +392,10 @@ def test_cpu_is_what_the_application_measured_itself(quick):
             "SELECT sum(cpu_spent_ns), count(*) FROM mine WHERE layer = 'app' AND endpoint = $1",
             endpoint,
         )
-        assert counted["cpu_ns"] * 0.97 < spent_ns < counted["cpu_ns"] * 1.05 + requests * 150_000
+        most_ns = counted["cpu_ns"] * 1.05 + requests * 150_000
+        if endpoint == "GET /api/busy":
+            most_ns = max(most_ns, counted["wall_ns"] * 1.05)
+        assert counted["cpu_ns"] * 0.97 < spent_ns < most_ns
 
 
 def test_a_sleep_is_sleep(quick):
@@ -373,7 +406,7 @@ def test_a_sleep_is_sleep(quick):
         WHERE layer = 'app' AND endpoint = 'GET /api/sleep'
         """
     )
-    assert sleep_ns == near(10e6, 0.05)
+    assert sleep_ns > 0.95 * 10e6
     # The application's own clock also counts how long it took to get a CPU again.
     waited_ns = counted["waited_ns"] / counted["requests"]
     assert sleep_ns < 1.01 * waited_ns
@@ -401,7 +434,7 @@ def test_a_slow_disk_is_disk_of_the_database(slow):
     assert slow.counted["GET /api/orders/{id}"]["requests"] == 499
     requests, mean_ns = slow.recorded.one("SELECT count(*), avg(wall_ns) FROM mine WHERE depth = 0")
     assert requests == 499
-    assert mean_ns == near(result.endpoint("/api/orders/{id}").mean_ns, 0.03)
+    assert_reported(mean_ns, result.endpoint("/api/orders/{id}"))
     share = _disk_share(slow)
     assert share >= 0.9
     (elsewhere,) = slow.recorded.one(
@@ -481,7 +514,11 @@ def test_a_busy_loop_in_an_event_loop_is_cpu_there_and_queue_of_the_others(node)
             "SELECT endpoint, avg(cpu_ns), avg(queue_ns) FROM mine WHERE layer='app' GROUP BY 1"
         )
     }
-    assert means["GET /api/spin"][0] == near(10e6, 0.05)
+    # The loop's own clocks: what a hypervisor takes of its CPU is not the process', but ours.
+    spun = node.counted["GET /api/spin"]
+    cpu_ns, wall_ns = (1e3 * spun[name] / spun["requests"] for name in ("cpu_us", "wall_us"))
+    assert cpu_ns == near(10e6, 0.05)
+    assert 0.95 * cpu_ns < means["GET /api/spin"][0] < 1.05 * wall_ns
     assert means["GET /api/items/{id}"][0] < 1e6
     # Whoever comes to a loop that spins waits in its queue, or finds its answer there.
     queue_ns, own_ns = node.recorded.one(
@@ -492,8 +529,12 @@ def test_a_busy_loop_in_an_event_loop_is_cpu_there_and_queue_of_the_others(node)
     )
     assert queue_ns > 0.9 * own_ns
     assert means["GET /api/items/{id}"][1] > 10e6
-    (elsewhere,) = node.recorded.one("SELECT max(cpu_ns) FROM mine WHERE layer <> 'app'")
-    assert elsewhere < 5e6
+    # Means: a CPU that is stolen from a virtual machine counts as used by whoever was on it.
+    elsewhere = node.recorded.rows(
+        "SELECT layer, avg(cpu_ns) FROM mine WHERE layer <> 'app' GROUP BY 1"
+    )
+    assert {layer for layer, _cpu_ns in elsewhere} == {"gateway", "cache"}
+    assert all(cpu_ns < 0.5e6 for _layer, cpu_ns in elsewhere)
 
 
 def test_ipv6_and_the_last_request_of_every_connection(small):

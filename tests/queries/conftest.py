@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 import pytest
 
 from stackledger import store
@@ -74,21 +75,29 @@ def _else(table: str, column: Column) -> str:
 
 def _insert(connection: duckdb.DuckDBPyConnection, table: str, rows: Any) -> None:
     columns = TABLES[table].columns
-    given_as_text = [
-        f"coalesce(${number}::VARCHAR, {_else(table, column)})"
-        for number, column in enumerate(columns, 1)
-    ]
-    values = [
-        f"nullif({text}, 'NULL')::{_TYPES[column.kind]}"
-        for text, column in zip(given_as_text, columns, strict=True)
-    ]
     given = []
     for row in rows:
         unknown = set(row) - {column.name for column in columns}
         assert not unknown, f"{table} has no column {unknown}"
-        given.append([row.get(column.name) for column in columns])
-    if given:
-        connection.executemany(f'INSERT INTO "{table}" VALUES ({", ".join(values)})', given)
+        given.append(row)
+    texts = {
+        column.name: pa.array([_text(row.get(column.name)) for row in given], pa.string())
+        for column in columns
+    }
+    connection.register("given_rows", pa.table(texts))
+    values = [
+        f"nullif(coalesce(\"{column.name}\", {_else(table, column)}), 'NULL')"
+        f"::{_TYPES[column.kind]}"
+        for column in columns
+    ]
+    connection.execute(f'INSERT INTO "{table}" SELECT {", ".join(values)} FROM given_rows')
+    connection.unregister("given_rows")
+
+
+def _text(value: object) -> str | None:
+    if isinstance(value, bytes):
+        return "".join(f"\\x{byte:02X}" for byte in value)
+    return None if value is None else str(value)
 
 
 @pytest.fixture(scope="session")
@@ -105,7 +114,7 @@ def capture() -> Callable[..., duckdb.DuckDBPyConnection]:
         **tables: Rows,
     ) -> duckdb.DuckDBPyConnection:
         told = store.Capture(Path("no-files"), manifest())
-        connection = store.connect(told, views=not assembled)
+        connection = store.connect(told, with_views=not assembled)
         for table, rows in tables.items():
             _insert(connection, table, rows)
         before(connection)

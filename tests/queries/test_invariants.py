@@ -181,9 +181,9 @@ def _recorded(roots: list[Served]) -> Probe:
 
 
 @settings(
-    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-@given(roots=some.lists(transactions, min_size=1, max_size=4))
+@given(roots=some.lists(transactions, min_size=1, max_size=12))
 def test_parts_and_trees_sum(filled, roots):
     probe = _recorded(roots)
     connection = filled(probe.rows)
@@ -229,12 +229,15 @@ def test_parts_and_trees_sum(filled, roots):
 
 
 @settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-@given(root=transactions, extra=some.lists(some.integers(0, 20_000_000), min_size=1, max_size=20))
-def test_threads_side_by_side_do_not_exceed_the_wall_time(filled, root, extra):
+@given(
+    roots=some.lists(transactions, min_size=3, max_size=12),
+    extra=some.lists(some.integers(0, 20_000_000), min_size=3, max_size=60),
+)
+def test_threads_side_by_side_do_not_exceed_the_wall_time(filled, roots, extra):
     """Several threads of one request can be on CPUs at once: their time is scaled to fit."""
-    probe = _recorded([root])
+    probe = _recorded(roots)
     for row, more in zip(probe.rows["request"], extra, strict=False):
         row["cpu_ns"] += more
         row["runq_ns"] += more // 2
@@ -247,5 +250,4 @@ def test_threads_side_by_side_do_not_exceed_the_wall_time(filled, root, extra):
         """
     ).fetchall():
         assert sum(parts) == wall_ns
-        assert min(parts[:-1]) >= 0
-        assert parts[-1] >= -5  # ten roundings
+        assert min(parts) >= 0

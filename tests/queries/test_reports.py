@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from stackledger import resources, store
+from stackledger import resources, views
 from stackledger.analysis import describe
 from stackledger.analysis.queries import params, run
 from stackledger.catalog import queries
@@ -73,7 +73,7 @@ def test_a_report_is_one_select_with_its_order(name):
 @pytest.fixture(scope="module")
 def documented(capture):
     connection = capture(assembled=False)
-    store.document(connection)
+    views.document(connection)
     return connection
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from stackledger.analysis import needs
 from stackledger.analysis.chosen import Processes
+from stackledger.analysis.diagnosisrules import rules
 from stackledger.analysis.queries import run
 from stackledger.analysis.selection import Selection, check, narrow
 from stackledger.analysis.timerange import TimeRange
@@ -117,9 +118,15 @@ def _all(connection, relation):
     return set(connection.execute(f"FROM {relation}").fetchall())
 
 
+@pytest.mark.parametrize("enough", [0, 60_000])
 @pytest.mark.parametrize("case", ["chain", "parallel", "untraced", "overlapping", "afterwards"])
-def test_both_sides_of_any_instant_are_all_of_it(part, case):
-    """Transactions are cut nowhere: each is on the side where its root arrived."""
+def test_both_sides_of_any_instant_are_all_of_it(part, case, enough, monkeypatch):
+    """Transactions are cut nowhere: each is on the side where its root arrived.
+
+    Of a large capture only what is near the range is assembled.
+    """
+    monkeypatch.setattr("stackledger.analysis.selection.ENOUGH", enough)
+    monkeypatch.setattr("stackledger.analysis.selection._MOST", 1)
     whole = part(Selection(), case=case)
     (at,) = whole.execute("SELECT median(ts_ns)::BIGINT FROM requests").fetchone()
     sides = []
@@ -151,6 +158,16 @@ def test_a_process_of_the_ledger_brings_its_whole_transactions(part):
 
 def _tables(name):
     return [TABLES[one] for one in needs.relations(queries()[name].text(), TABLES) & TABLES.keys()]
+
+
+def test_views_are_found_as_duckdb_parses_them():
+    """`needs` looks through our own SQL for names: parsing it takes longer than running it."""
+    every = {*TABLES, *needs.views()}
+    for name, parsed in zip(needs.views(), needs._named(needs.views().values()), strict=True):
+        assert needs._named_by_views()[name] & every == parsed & every, name
+    texts = [one.text() for one in (*queries().values(), *rules())]
+    for text, read in zip(texts, needs.relations_of_each(texts, TABLES), strict=True):
+        assert needs.views_of([text]) >= read & needs.views().keys()
 
 
 def test_what_a_query_reads():

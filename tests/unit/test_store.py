@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from stackledger import store
@@ -28,3 +30,17 @@ def test_what_does_not_fit_into_memory_goes_to_the_temporary_folder(
         assert list(spill.iterdir()) != []
         assert list(here.iterdir()) == []
     assert list(spill.iterdir()) == []
+
+
+def test_only_the_first_part_of_a_table_is_opened_before_it_is_read(
+    replayed: Any, tmp_path: Path
+) -> None:
+    """An hour has thousands of parts, and most questions are about one table."""
+    shutil.copytree(replayed.store, tmp_path / "store")
+    capture = store.find("last", tmp_path / "store")
+    first = Path(capture.files("request")[0])
+    (first.parent / "part-999999.parquet").write_bytes(b"no Parquet")
+    with store.connect(capture) as connection:
+        assert connection.execute("SELECT count(*) > 0 FROM block_io").fetchone() == (True,)
+        with pytest.raises(duckdb.Error, match="part-999999"):
+            connection.execute("SELECT max(wall_ns) FROM request").fetchone()

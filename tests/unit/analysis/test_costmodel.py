@@ -17,7 +17,7 @@ from stackledger.errors import StackledgerError, UsageError
 if TYPE_CHECKING:
     from pathlib import Path
 
-MODELS = ("aws-us-east-1", "gcp-us-central1")
+MODELS = ("aws-us-east-1", "azure-eastus", "gcp-us-central1")
 AWS = resources.folder("costmodels") / "aws-us-east-1.toml"
 
 
@@ -44,8 +44,9 @@ def test_packaged_models_load_and_match_any_host_and_disk(name: str) -> None:
     assert all(price.confidence != "conflicting" for d in model.disks for price in d.prices)
 
 
-def test_gcp_node_price_is_the_users_own() -> None:
-    (node,) = load_model("gcp-us-central1").nodes
+@pytest.mark.parametrize("name", ["azure-eastus", "gcp-us-central1"])
+def test_node_price_that_could_not_be_sourced_is_the_users_own(name: str) -> None:
+    (node,) = load_model(name).nodes
     assert node.overridden
     assert node.prices == ()
     assert node.monthly_usd == Decimal("73.00")
@@ -87,18 +88,68 @@ def test_worked_check_of_the_design() -> None:
         (disk("aws/us-east-1/io1", 100, 1000), "77.500"),
         (disk("gcp/us-central1/pd-extreme", 100, 1000), "77.500"),
         (disk("gcp/us-central1/pd-balanced", 500, 3000, 140), "50.00"),
+        (disk("azure/eastus/standard-ssd-e30", 1024), "76.80"),
+        (disk("azure/eastus/standard-ssd-e30", 300), "76.80"),  # sold whole
+        (disk("azure/eastus/premium-ssd-p4", 32), "5.28"),
+        (disk("azure/eastus/ultra-disk", 1024, 5000, 200), "440.5728"),
     ],
 )
 def test_disk_prices(priced: Disk, monthly: str) -> None:
     assert price_disk(priced, load_catalog()).monthly_usd == Decimal(monthly)
 
 
+def test_a_step_is_not_sold_beyond_its_size() -> None:
+    with pytest.raises(UsageError, match="no capacity price above 32"):
+        price_disk(disk("azure/eastus/premium-ssd-p4", 33), load_catalog())
+
+
+def test_traffic_is_priced_tier_by_tier(tmp_path: Path) -> None:
+    path = written(tmp_path, "price_per_gb = 0.01", 'sku = "aws/us-east-1/internet-egress"')
+    (network,) = load_model(path).networks
+    assert network.cost_usd(Decimal(0)) == 0
+    assert network.cost_usd(Decimal(10_240)) == Decimal("921.60")
+    assert network.cost_usd(Decimal(20_480)) == Decimal("921.60") + 10_240 * Decimal("0.085")
+    path = written(tmp_path, "price_per_gb = 0.01", 'sku = "aws/us-east-1/internet"')
+    with pytest.raises(UsageError, match=r":29: no transfer price .*: aws/us-east-1/internet"):
+        load_model(path)
+
+
+def test_traffic_classes_name_their_addresses(tmp_path: Path) -> None:
+    path = written(tmp_path, 'charged = "both" ', 'cidr = ["10.0.0.0/8", "fd00::/8"] ')
+    (network,) = load_model(path).file.network
+    assert network.cidr == ("10.0.0.0/8", "fd00::/8")
+
+
 def test_limits_come_from_the_model_else_from_what_is_included() -> None:
     catalog = load_catalog()
     included = price_disk(disk("aws/us-east-1/gp3", 500), catalog)
     assert (included.iops, included.throughput_bytes) == (3000, 125 * 2**20)
-    unknown = price_disk(disk("gcp/us-central1/pd-ssd", 500), catalog)
+    by_size = price_disk(disk("gcp/us-central1/pd-ssd", 500), catalog)
+    assert (by_size.iops, by_size.throughput_bytes) == (15_000, 240 * 2**20)
+    told = price_disk(disk("gcp/us-central1/pd-ssd", 500, 4000), catalog)  # a small machine's
+    assert (told.iops, told.throughput_bytes) == (4000, 240 * 2**20)
+    unknown = price_disk(disk("gcp/us-central1/local-ssd", 500), catalog)
     assert (unknown.iops, unknown.throughput_bytes) == (None, None)
+
+
+def test_a_disk_that_each_operation_is_charged_for_says_its_price() -> None:
+    priced = price_disk(disk("azure/eastus/standard-ssd-e30", 1024), load_catalog())
+    assert priced.operation_usd * 10_000 == Decimal("0.002")
+    assert "operations" in {price.dimension for price in priced.prices}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (disk("aws/us-east-1/gp2", 500, 3001), "gp2 of 500 GB does at most 3000 IOPS: 3001"),
+        (disk("aws/us-east-1/gp2", 500, 0, 251), "no throughput price above 250: 251"),
+        (disk("aws/us-east-1/gp3", 10, 6000), "at most 5000 IOPS: 6000"),
+        (disk("gcp/us-central1/hyperdisk-balanced", 500, 5000), "no iops price for sku"),
+    ],
+)
+def test_a_disk_cannot_be_more_than_its_type(wrong: Disk, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        price_disk(wrong, load_catalog())
 
 
 def test_memory_is_a_sensible_part_of_a_node() -> None:
@@ -120,26 +171,30 @@ def test_every_catalogue_price_is_sourced() -> None:
 
 
 FAULTS = [
-    ("vcpu = 2", "vcpus = 2", 12, "node[0].vcpus: unknown field", "did you mean vcpu?"),
-    ("speed_index = 1.00", "speed_index = -1", 14, "must be more than 0, not -1", None),
-    ("price_per_gb = 0.01", "price_per_gb = -0.01", 28, "must be 0 or more, not -0.01", None),
-    ("price_per_gb = 0.01", 'price_per_gb = "x"', 28, "expected a number", None),
-    ("price_per_gb = 0.01", "price_per_gb = nan", 28, "must be 0 or more", None),
-    ("price_per_gb = 0.01", "price_per_gb = 1e30", 28, "must be at most", None),
-    ("price_per_gb = 0.01", "", 26, "network[0].price_per_gb: missing", None),
-    ("vcpu = 2 ", "vcpu = 2.5 ", 12, "expected a whole number", None),
-    ("memory_gib = 8", "memory_gib = true", 13, "expected a number, got bool", None),
-    ('device = "*"', "device = 3", 18, "disk[0].match.device: expected a text", None),
-    ('{ host = "*" }', '{ hots = "*" }', 10, "node[0].match.hots", "did you mean host?"),
-    ("[[node]]", "[node]", 9, "each under its own [[name]]", None),
-    ("[policy]", "[polcy]", 31, "polcy: unknown field", "did you mean policy?"),
-    ('idle = "per_resource_proportional"', 'idle = "never"', 32, "'never'", "even, per_resource"),
-    ('currency = "USD"', 'currency = "EUR"', 6, "'EUR'", "accepted: USD"),
-    ('"cost-model/1"', '"cost-model/2"', 5, "'cost-model/2'", "accepted: cost-model/1"),
-    ("m6i.large", "m6i.lrge", 11, "m6i.lrge", "did you mean aws/us-east-1/m6i.large?"),
-    ("aws/us-east-1/gp3", "aws/us-east-1/gp33", 19, "gp33", "did you mean aws/us-east-1/gp3?"),
-    ("aws/us-east-1/m6i.large", "", 11, "needs a sku or a monthly_override", None),
-    ("iops = 3000", "iops = 100000", 19, "no iops price above 80000", None),
+    ("vcpu = 2", "vcpus = 2", 13, "node[0].vcpus: unknown field", "did you mean vcpu?"),
+    ("speed_index = 1.00", "speed_index = -1", 15, "must be more than 0, not -1", None),
+    ("price_per_gb = 0.01", "price_per_gb = -0.01", 29, "must be 0 or more, not -0.01", None),
+    ("price_per_gb = 0.01", 'price_per_gb = "x"', 29, "expected a number", None),
+    ("price_per_gb = 0.01", "price_per_gb = nan", 29, "must be 0 or more", None),
+    ("price_per_gb = 0.01", "price_per_gb = 1e30", 29, "must be at most", None),
+    ("price_per_gb = 0.01", "", 27, "network[0].price_per_gb: either this or sku", None),
+    ('charged = "both" ', 'sku = "aws/us-east-1/nat-gateway" ', 29, "either this or sku", None),
+    ('charged = "both" ', 'cidr = ["10.0.0.1/8"] ', 30, "network[0].cidr: 10.0.0.1/8 has", None),
+    ('charged = "both" ', 'cidr = "10.0.0.0/8" ', 30, "expected a list of texts", None),
+    ("vcpu = 2 ", "vcpu = 2.5 ", 13, "expected a whole number", None),
+    ("memory_gib = 8", "memory_gib = true", 14, "expected a number, got bool", None),
+    ('device = "*"', "device = 3", 19, "disk[0].match.device: expected a text", None),
+    ('{ host = "*" }', '{ hots = "*" }', 11, "node[0].match.hots", "did you mean host?"),
+    ("[[node]]", "[node]", 10, "each under its own [[name]]", None),
+    ("[policy]", "[polcy]", 32, "polcy: unknown field", "did you mean policy?"),
+    ('idle = "per_resource_proportional"', 'idle = "never"', 33, "'never'", "even, per_resource"),
+    ('currency = "USD"', 'currency = "euro"', 7, "currency: must be an ISO 4217 code", None),
+    ('currency = "USD"', 'currency = "EUR"', 12, "is in USD, the model's currency", "[[price]]"),
+    ('"cost-model/1"', '"cost-model/2"', 6, "'cost-model/2'", "accepted: cost-model/1"),
+    ("m6i.large", "m6i.lrge", 12, "m6i.lrge", "did you mean aws/us-east-1/m6i.large?"),
+    ("aws/us-east-1/gp3", "aws/us-east-1/gp33", 20, "gp33", "did you mean aws/us-east-1/gp3?"),
+    ("aws/us-east-1/m6i.large", "", 12, "needs a sku or a monthly_override", None),
+    ("iops = 3000", "iops = 100000", 20, "no iops price above 80000", None),
 ]
 
 
@@ -160,13 +215,13 @@ def test_a_fault_names_file_line_and_what_is_accepted(
 
 def test_a_second_table_is_found_on_its_own_line(tmp_path: Path) -> None:
     path = written(tmp_path, "[policy]", '[[disk]]\nmatch = { host = "*" }\n\n[policy]')
-    with pytest.raises(UsageError, match=rf"{path}:32: disk\[1\]\.match\.device: missing"):
+    with pytest.raises(UsageError, match=rf"{path}:33: disk\[1\]\.match\.device: missing"):
         load_model(path)
 
 
 def test_not_toml(tmp_path: Path) -> None:
     path = written(tmp_path, "size_gb = 500", "size_gb =")
-    with pytest.raises(UsageError, match=r"not TOML.*at line 20, column 10"):
+    with pytest.raises(UsageError, match=r"not TOML.*at line 21, column 10"):
         load_model(path)
 
 
@@ -176,7 +231,7 @@ def test_missing_file_names_the_nearest_model() -> None:
     assert caught.value.hint == "did you mean aws-us-east-1?"
     with pytest.raises(UsageError) as caught:
         load_model("zzz")
-    assert "aws-us-east-1, gcp-us-central1" in (caught.value.hint or "")
+    assert "aws-us-east-1, azure-eastus, gcp-us-central1" in (caught.value.hint or "")
 
 
 def test_a_folder_and_bytes_are_not_models(tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from stackledger.errors import StackledgerError, UsageError
-from stackledger.labs import load
-from stackledger.labs.traffic import targets
+from stackledger.labs import client, load
+from stackledger.labs.traffic import loopback, targets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -130,6 +130,19 @@ def test_a_process_of_its_own_gives_the_same_figures(url):
     result = load.apart(url, ["/a"], requests=101, connections=2)
     assert (result.requests, Handler.seen["/a"]) == (101, 101)
     assert result.endpoint("/a").mean_ns > 0
+
+
+def test_an_answer_arrives_before_a_late_client_reads_it(url):
+    connection = client.Connection(loopback(url))
+    try:
+        connection.send(b"GET /a HTTP/1.1\r\nHost: lab\r\n\r\n")
+        time.sleep(0.3)
+        while not connection.receive():
+            pass
+    finally:
+        connection.close()
+    assert connection.arrival_ns > 0
+    assert connection.latency_ns - connection.arrival_ns > 0.1e9
 
 
 def test_nothing_there_is_one_clear_line(capsys):

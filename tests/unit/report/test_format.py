@@ -9,7 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stackledger.report.format import NO_VALUE, batch, count, duration, money, share, size
+from stackledger.report.format import (
+    NO_VALUE,
+    batch,
+    count,
+    duration,
+    money,
+    money_within,
+    rate,
+    share,
+    signed_share,
+    size,
+)
 
 
 @pytest.mark.parametrize(
@@ -81,6 +92,21 @@ def test_share(x: float | Decimal, text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("x", "text"),
+    [
+        (0.123, "+12.3 %"),
+        (-0.0042, "-0.4 %"),
+        (0.0003, "< 0.1 %"),
+        (-0.0003, "< 0.1 %"),
+        (0, "0.0 %"),
+        (None, NO_VALUE),
+    ],
+)
+def test_signed_share(x: float | None, text: str) -> None:
+    assert signed_share(x) == text
+
+
+@pytest.mark.parametrize(
     ("size_bytes", "text"),
     [
         (0, "0 B"),
@@ -121,12 +147,29 @@ def test_money_names_other_currencies() -> None:
     assert money(Decimal("2.5"), "CHF") == "CHF 2.50"
 
 
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [
+        ("0.0927", "$0.0927"),
+        ("0.015", "$0.015"),
+        ("0.000123456", "$0.00012"),
+        ("0.0000123456", "$0.00001"),
+        ("0.00000999", "< $0.00001"),
+        ("0.0000000000123", "< $0.00001"),
+        ("0", "$0.00"),
+        ("12.3", "$12.30"),
+    ],
+)
+def test_money_within_so_many_decimals(amount: str, text: str) -> None:
+    assert money_within(Decimal(amount), 5) == text
+
+
 def test_money_with_fixed_decimals() -> None:
     assert money(Decimal("0.000461016"), decimals=6) == "$0.000461"
     assert money(Decimal(0), decimals=4) == "$0.0000"
 
 
-@pytest.mark.parametrize("function", [duration, count, share, size, money])
+@pytest.mark.parametrize("function", [duration, count, share, signed_share, size, money])
 def test_no_value_is_a_dash(function: object) -> None:
     assert callable(function)
     assert function(None) == NO_VALUE
@@ -154,3 +197,19 @@ def test_money_says_the_number_to_three_figures(picos: int) -> None:
     amount = Decimal(picos) / 10**12
     shown = Decimal(money(amount).removeprefix("$").replace(",", ""))
     assert abs(shown - amount) <= max(amount * Decimal("0.0051"), Decimal(0))
+
+
+@pytest.mark.parametrize(
+    ("per_s", "said"),
+    [
+        (0.25, "0.25 /s"),
+        (99.94, "99.9 /s"),
+        (8980, "8,980 /s"),
+        (16828, "16.8 k/s"),
+        (999_960, "1.00 M/s"),
+        (None, "–"),
+    ],
+)
+def test_a_rate_is_never_wider_than_a_column(per_s, said):
+    assert rate(per_s) == said
+    assert len(said) < 9
