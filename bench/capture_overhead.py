@@ -2,10 +2,11 @@
 
     python bench/capture_overhead.py [--rows 20000] [--seconds 15]
 
-A driver makes system calls at the rate, two at a time as near to evenly as it can, or
-in bursts of 100, which bpftrace takes in more cheaply; a real bpftrace prints a row of
-block_io for each, or one of request_ledger's requests with first bytes; a capture
-records them.
+Of the probes themselves: block_io under fio's direct reads at the rate, request_ledger
+under as many requests to nginx as bpftrace can follow on two CPUs. And of printing alone,
+where bpftrace does least for a row: a driver makes system calls at the rate, two at a time
+as near to evenly as it can, or in bursts of 100, and a program of one probe prints a row
+of block_io for each, or one of request_ledger's requests with first bytes.
 Prints the CPU time of bpftrace and of the recording process while it recorded, and the
 most memory that the latter held.
 """
@@ -22,10 +23,13 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "pipeline"))
 
 import psutil
+from workloads import all_of_them
 
 from stackledger import catalog
 from stackledger.capture import session
+from stackledger.capture.bpftrace import find
 from stackledger.capture.recording import Progress
+from stackledger.capture.registers import constants
 from stackledger.capture.session import Options, record
 
 _HOOK = "tracepoint:syscalls:sys_enter_getpriority"
@@ -55,7 +59,9 @@ def _request() -> str:
         "pid_tid": "(uint64)pid << 32",
         "complete": "(uint64)1",
         "sock": "-131387293400000 + (int64)(nsecs % 64)",
-        "other_syscall": "(uint64)7",
+        # As in four of five requests of the shipped recording.
+        **dict.fromkeys(("disk_ns", "lock_ns", "sleep_ns", "other_ns"), "(uint64)0"),
+        "other_syscall": "(uint64)0",
         "conn_ts_ns": "10000000000000 + nsecs % 64",
         "recv_ts_ns": "nsecs",
         "recv_bytes": "(uint64)80",
@@ -112,37 +118,67 @@ class Meter:
         return time.monotonic(), mine, sum(self.traced.cpu_times()[:2])
 
 
-def measure(table: str, rate: int, seconds: float, burst: int) -> None:
-    """Record one capture and print its line."""
+def printing(table: str, rate: int, seconds: float, burst: int) -> None:
+    """Record rows that cost bpftrace little more than to print them."""
     with tempfile.TemporaryDirectory() as folder:
-        base = Path(folder)
-        probe = _probe(table, base)
+        probe = _probe(table, Path(folder))
         original = session.catalog.probe
         session.catalog.probe = lambda *_: probe  # type: ignore[assignment]
-        meter = Meter()
         try:
             script = f"open('/proc/self/comm', 'w').write('sl-driver'){_DRIVER}"
-            outcome = record(
-                Options(
-                    store=base / "store",
-                    probes=(probe.name,),
-                    command=(sys.executable, "-c", script, str(rate), str(seconds), str(burst)),
-                ),
-                meter,
+            command = (sys.executable, "-c", script, str(rate), str(seconds), str(burst))
+            measure(
+                table,
+                f"printing by {burst}",
+                seconds,
+                Options(store=Path(folder), probes=(probe.name,), command=command),
             )
         finally:
             session.catalog.probe = original
-        (loss,) = outcome.manifest.losses
-        assert meter.begun is not None
-        elapsed, mine, traced = (
-            after - before for after, before in zip(meter.ended, meter.begun, strict=True)
+
+
+def probing(rate: int, seconds: float) -> None:
+    """Record fio's reads at the rate, and nginx's answers."""
+    with all_of_them(int(seconds)) as workloads, tempfile.TemporaryDirectory() as folder:
+        _pgbench, _dd, fio, wrk = workloads
+        reads = (*fio.argv, f"--rate_iops={rate}", "--output=/dev/null")
+        measure(
+            "block_io",
+            "fio",
+            seconds,
+            Options(store=Path(folder), probes=("block_io",), command=reads),
         )
-        size = sum(part.stat().st_size for part in outcome.folder.glob(f"{table}/*.parquet"))
-        print(
-            f"{table:10}{burst:6}{loss.received / seconds:10,.0f}{loss.lost:8,}"
-            f"{traced / elapsed:10.1%}{mine / elapsed:10.1%}{mine / traced:8.1%}"
-            f"{meter.rss / (1 << 20):9.0f}{size / loss.received:9.1f}"
+        pace = Path(folder) / "pace.lua"
+        pace.write_text("function delay() return 1 end\n")  # ms between answer and request
+        connections = -(-rate // 1000)
+        requests = Options(
+            store=Path(folder),
+            probes=("request_ledger",),
+            constants=constants(find()) or {},
+            command=(
+                *("sh", "-c", 'exec "$@" >&2', "sh", "wrk", "-t1", f"-c{connections}"),
+                *("-s", str(pace), f"-d{seconds:.0f}s", wrk.argv[-1]),
+            ),
         )
+        measure("request", "wrk", seconds, requests)
+
+
+def measure(table: str, workload: str, seconds: float, options: Options) -> None:
+    """Record one capture and print its line."""
+    meter = Meter()
+    outcome = record(options, meter)
+    (loss,) = (one for one in outcome.manifest.losses if one.table == table)
+    assert meter.begun is not None
+    elapsed, mine, traced = (
+        after - before for after, before in zip(meter.ended, meter.begun, strict=True)
+    )
+    size = sum(part.stat().st_size for part in outcome.folder.glob(f"{table}/*.parquet"))
+    print(
+        f"{table:10}{workload:16}{loss.received / seconds:8,.0f}{loss.lost:8,}"
+        f"{traced / elapsed:10.1%}{mine / elapsed:10.1%}{mine / traced:8.1%}"
+        f"{meter.rss / (1 << 20):9.0f}{size / loss.received:9.1f}",
+        flush=True,
+    )
 
 
 def main() -> None:
@@ -154,12 +190,13 @@ def main() -> None:
     if os.geteuid() != 0:
         raise SystemExit("bpftrace needs root")
     print(
-        f"{'table':10}{'burst':>6}{'rows/s':>10}{'lost':>8}{'bpftrace':>10}{'own CPU':>10}"
+        f"{'table':10}{'workload':16}{'rows/s':>8}{'lost':>8}{'bpftrace':>10}{'own CPU':>10}"
         f"{'ratio':>8}{'RSS MiB':>9}{'B/row':>9}"
     )
+    probing(words.rows, words.seconds)
     for table in ("block_io", "request"):
         for burst in (2, 100):
-            measure(table, words.rows, words.seconds, burst)
+            printing(table, words.rows, words.seconds, burst)
 
 
 main()

@@ -23,7 +23,15 @@ from stackledger import store
 from stackledger.analysis.assembly import assemble
 from stackledger.analysis.attribution import attribute
 from stackledger.manifest import Loss, Machine, Manifest, Topology
-from stackledger.report import diskdata, html, pagedata, requestdata
+from stackledger.report import (
+    diskdata,
+    html,
+    pagedata,
+    percentiledata,
+    requestdata,
+    slowdata,
+    timedata,
+)
 from stackledger.schema import SCHEMA_VERSION
 
 CHAINS = 64  # connections side by side, each with one transaction every 50 ms
@@ -163,7 +171,14 @@ def main() -> None:
     with timed("  query: services"):
         requestdata.services(connection)
     with timed("  query: slowest"):
-        requestdata.slowest(connection, None)
+        slowdata.slowest(connection, None)
+    with timed("  query: ledgers by percentile"):
+        percentiledata.bands(connection, found)
+    with timed("  query: heat map"):
+        axis = timedata.grid(told.started_ts_ns, told.window_ns)
+        timedata.cells(connection, None, axis)
+    with timed("  query: intervals"):
+        timedata.intervals(connection, None, axis)
     with timed("  query: disks"):
         rows = diskdata.disks(connection)
     with timed("  query: disk over time"):
