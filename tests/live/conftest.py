@@ -18,7 +18,7 @@ import pytest
 
 from stackledger import store
 from stackledger.analysis.assembly import assemble
-from stackledger.capture import bpftrace
+from stackledger.capture import bpftrace, preconditions
 from stackledger.capture.session import Options, Outcome, record
 from stackledger.capture.trial import STACK_BYTES, register_padding
 from stackledger.labs import load, node_stack, servers, stack
@@ -73,6 +73,12 @@ def _need(programs: Sequence[str]) -> None:
     if REQUIRED:
         pytest.fail(f"STACKLEDGER_LIVE=required, but this host {reason}", pytrace=False)
     pytest.skip(reason)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _tracefs() -> None:
+    """Mount tracefs, as every command that traces does: a fresh host has not."""
+    preconditions.require()
 
 
 @pytest.fixture(scope="session")

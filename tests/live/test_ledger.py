@@ -6,6 +6,7 @@ PostgreSQL behind its Unix socket; the Node.js stack; and a small server on ::1.
 
 from __future__ import annotations
 
+import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from stackledger import catalog, resources
 from stackledger.capture.writer import arrow_schema
 from stackledger.labs import load, node_stack, servers, stack
 from stackledger.schema import TABLES
@@ -441,6 +443,36 @@ def test_a_slow_disk_is_disk_of_the_database(slow):
         "SELECT sum(disk_ns) / sum(wall_ns) FROM mine WHERE layer <> 'database'"
     )
     assert elsewhere < 0.01
+
+
+def test_a_disks_time_is_its_own_where_the_kernel_told_of_no_return_to_the_cpu(
+    labs_stack, slow, recorder, undisturbed, tmp_path
+):
+    """A program that the kernel does not run, here one in five, costs no time that is known."""
+    blind = tmp_path / "probes"
+    shutil.copytree(resources.folder("probes"), blind)
+    program = blind / "ledger" / "request_ledger.bt"
+    seen, text = "  $next = (uint64)args->next_pid;\n", program.read_text()
+    assert text.count(seen) == 1
+    program.write_text(text.replace(seen, seen + "  if ($now % 5 == 0) { return; }\n"))
+    orders = _load(labs_stack.url, [stack.ORDERS_PATH], {"connections": 16, "requests": 199})
+
+    labs_stack.set_read_iops(200)
+
+    def attempt() -> Run:
+        labs_stack.drop_cache()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(catalog, "folder", {"probes": blind}.__getitem__)
+            recorded = recorder({"orders": orders}, [labs_stack.ports["gateway"]])
+        return Run(recorded, dict(labs_stack.ports), {})
+
+    run = undisturbed(attempt)
+    assert run.recorded.one("SELECT count(*) FROM mine WHERE depth = 0") == (199,)
+    assert _disk_share(run) >= 0.9
+    (unexplained,) = run.recorded.one(
+        "SELECT sum(unexplained_ns) / sum(wall_ns) FROM mine WHERE layer = 'database'"
+    )
+    assert 0 < unexplained < 0.02
 
 
 def test_a_quick_disk_is_not(quick):
