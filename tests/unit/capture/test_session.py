@@ -49,11 +49,21 @@ def _rows(outcome: Outcome) -> int:
     return len(pq.read_table(outcome.folder / "block_io", partitioning=None))
 
 
+# What is started from here has it: other tests' stand-ins may run beside these.
+MARK, OWN = "STACKLEDGER_TEST_SESSION", str(os.getpid())
+
+
+@pytest.fixture(autouse=True)
+def _marked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(MARK, OWN)
+
+
 def _stand_ins() -> list[psutil.Process]:
     return [
         process
-        for process in psutil.process_iter(["cmdline"])
+        for process in psutil.process_iter(["cmdline", "environ"])
         if str(STAND_IN) in (process.info["cmdline"] or [])[1:2]
+        and (process.info["environ"] or {}).get(MARK) == OWN
     ]
 
 
