@@ -62,6 +62,9 @@ MEAN_WITHIN, P99_WITHIN = 0.15, 0.25
 _SAME_CPU = 0.07
 # And of a CPU, what may go meanwhile to others than the requests and what attends to them.
 _OTHERS = 0.25
+# A device of this machine takes 1 ms; now and then all wait for 200 to 300 ms, and where
+# these are a hundredth of the requests they are the p99, with any limit.
+_STALL_NS = 50_000_000
 _PAUSES_S = (0, 10, 20)
 _ROUNDS = 2
 # CPUs that the hypervisor took away.
@@ -93,6 +96,7 @@ class Measured:
     figures: Mapping[str, float]
     cpu_ns: float
     others: float
+    stall_ns: int
 
     @property
     def folder(self) -> Path:
@@ -108,7 +112,9 @@ def _measured(recorded: Any, endpoint: str) -> Measured:
     others = max(0.0, sum(asked.cores) - asked.spent - (asked.attending or 0.0) - RECORDING)
     others += recorded.one(_STOLEN)[0]
     spent_ns = asked.spent / asked.rate_hz * 1e9
-    return Measured(recorded, statistics.figures(walls), spent_ns, others)
+    # The throttle holds I/O back before the device: what is slow there is not its doing.
+    (stall_ns,) = recorded.one("SELECT coalesce(max(device_ns), 0) FROM block_io")
+    return Measured(recorded, statistics.figures(walls), spent_ns, others, stall_ns)
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +149,7 @@ def disks(stack_programs: None, recorder: Any) -> dict[int, Measured]:
 
 
 def _quietest(record: Callable[[], Measured]) -> Measured:
-    """Repeat a recording while others use the CPUs, and return that with the least of it.
+    """Repeat a recording while others use the CPUs or the disk, and return that with the least.
 
     A prediction is about the same machine: one that is busy before and idle after the
     change, or the other way round, is another machine.
@@ -152,10 +158,11 @@ def _quietest(record: Callable[[], Measured]) -> Measured:
     for pause_s in _PAUSES_S:
         time.sleep(pause_s)
         tried.append(record())
-        if tried[-1].others <= _OTHERS:
+        if tried[-1].others <= _OTHERS and tried[-1].stall_ns < _STALL_NS:
             break
     print(f"CPUs of others, not niced: {[round(one.others, 2) for one in tried]}")
-    return min(tried, key=lambda one: one.others)
+    print(f"slowest I/O: {[round(one.stall_ns / 1e6) for one in tried]} ms")
+    return min(tried, key=lambda one: (one.stall_ns >= _STALL_NS, one.others))
 
 
 def _comparable(

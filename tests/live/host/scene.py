@@ -82,13 +82,13 @@ def burn(groups: list[str], device: str) -> float:
     It also takes memory, and reads from the disk.
     """
     script = (
-        "import os, sys, time\n"
+        # Before it joins: what is imported is read from the disk, too.
+        "import mmap, os, sys, time\n"
         "for group in sys.argv[3:]:\n"
         "    open(group + '/cgroup.procs', 'w').write(str(os.getpid()))\n"
         "begun = time.process_time()\n"
         "while time.process_time() - begun < float(sys.argv[1]): pass\n"
         f"much = bytearray(os.urandom({MEMORY}))\n"
-        "import mmap\n"
         "disk = os.open(sys.argv[2], os.O_RDONLY | os.O_DIRECT)\n"
         f"room = mmap.mmap(-1, {BLOCK})\n"
         f"for _ in range({GROUP_READS}): os.readv(disk, [room])\n"
