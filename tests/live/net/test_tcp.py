@@ -21,6 +21,8 @@ assert _SPEC
 assert _SPEC.loader
 made = importlib.util.module_from_spec(_SPEC)
 _SPEC.loader.exec_module(made)
+# Of one packet that is sent again: 64 KiB in pieces of a cable's.
+MOST_SEGS = 46
 
 
 def _ended(recorded: Any, namespace: Any, *, accepted: bool) -> Counter[tuple[int, str]]:
@@ -93,7 +95,8 @@ def test_how_every_connection_opened_and_ended(
     }
     # SYNs that nobody answered are among what is sent again.
     again = "SELECT coalesce(sum(segs), 0) FROM tcp_retransmit WHERE netns = $1"
-    assert recorded.one(again, cable.there.inode) == there["RetransSegs"]
+    found = recorded.one(again, cable.there.inode)
+    assert there["RetransSegs"] - recorded.skipped <= found <= there["RetransSegs"]
     syns = (
         "SELECT count(DISTINCT local_port) FROM tcp_retransmit"
         " WHERE netns = $1 AND state = 'SYN_SENT' AND kind = 'timeout' AND remote_port = $2"
@@ -156,7 +159,7 @@ def test_retransmitted_segments_are_those_of_the_kernel(
         assert counted > 20
         segs = "SELECT sum(segs)::BIGINT FROM tcp_retransmit WHERE netns = $1"
         found = recorded.one(segs, namespace.inode)
-        assert counted - recorded.skipped <= found <= counted
+        assert counted - MOST_SEGS * recorded.skipped <= found <= counted
         # Each connection's own count, and whose it is: its SYN-ACKs were nobody's yet.
         rows = recorded.rows(
             "SELECT c.retransmits, coalesce(sum(r.segs), 0), c.pid, list(DISTINCT r.pid)"
@@ -169,7 +172,7 @@ def test_retransmitted_segments_are_those_of_the_kernel(
         )
         assert len(rows) == made.BULK_CONNECTIONS
         for own, segs, owner, pids in rows:
-            assert own - recorded.skipped <= segs <= own
+            assert own - MOST_SEGS * recorded.skipped <= segs <= own
             assert owner == recorded.said[end]["pid"]
             assert set(pids) <= {owner, None}
         assert max(row[0] for row in rows) > 10
