@@ -26,6 +26,8 @@ from stackledger.analysis.whatif.wanted import Wanted
 from stackledger.cli import main
 from stackledger.labs import gateway, load, servers, stack
 
+from .conftest import SLOWEST_IO_NS, STALL_NS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
@@ -62,9 +64,6 @@ MEAN_WITHIN, P99_WITHIN = 0.15, 0.25
 _SAME_CPU = 0.07
 # And of a CPU, what may go meanwhile to others than the requests and what attends to them.
 _OTHERS = 0.25
-# A device of this machine takes 1 ms; now and then all wait for 200 to 300 ms, and where
-# these are a hundredth of the requests they are the p99, with any limit.
-_STALL_NS = 50_000_000
 _PAUSES_S = (0, 10, 20)
 _ROUNDS = 2
 # CPUs that the hypervisor took away.
@@ -112,8 +111,8 @@ def _measured(recorded: Any, endpoint: str) -> Measured:
     others = max(0.0, sum(asked.cores) - asked.spent - (asked.attending or 0.0) - RECORDING)
     others += recorded.one(_STOLEN)[0]
     spent_ns = asked.spent / asked.rate_hz * 1e9
-    # The throttle holds I/O back before the device: what is slow there is not its doing.
-    (stall_ns,) = recorded.one("SELECT coalesce(max(device_ns), 0) FROM block_io")
+    # Where these are a hundredth of the requests, they are the p99, with any limit.
+    (stall_ns,) = recorded.one(SLOWEST_IO_NS)
     return Measured(recorded, statistics.figures(walls), spent_ns, others, stall_ns)
 
 
@@ -158,11 +157,11 @@ def _quietest(record: Callable[[], Measured]) -> Measured:
     for pause_s in _PAUSES_S:
         time.sleep(pause_s)
         tried.append(record())
-        if tried[-1].others <= _OTHERS and tried[-1].stall_ns < _STALL_NS:
+        if tried[-1].others <= _OTHERS and tried[-1].stall_ns < STALL_NS:
             break
     print(f"CPUs of others, not niced: {[round(one.others, 2) for one in tried]}")
     print(f"slowest I/O: {[round(one.stall_ns / 1e6) for one in tried]} ms")
-    return min(tried, key=lambda one: (one.stall_ns >= _STALL_NS, one.others))
+    return min(tried, key=lambda one: (one.stall_ns >= STALL_NS, one.others))
 
 
 def _comparable(
