@@ -25,7 +25,7 @@ from stackledger.labs import load, node_stack, servers, stack
 from stackledger.labs.programs import missing_programs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     import duckdb
 
@@ -209,6 +209,16 @@ SLOWEST_IO_NS, STALL_NS = "SELECT coalesce(max(device_ns), 0) FROM block_io", 50
 # Of all CPUs' time: more, and sleeps and loops of 10 ms are off by more than tests allow.
 _MOST_STOLEN = 0.01
 _PAUSES_S = (0, 10, 20)
+
+
+def stood_still(captures: Iterable[store.Capture]) -> bool:
+    """Tell whether this machine's disk stood still during one of these."""
+    slowest = []
+    for capture in captures:
+        with store.connect(capture) as connection:
+            slowest += connection.execute(SLOWEST_IO_NS).fetchone() or ()
+    print(f"slowest I/O {[one / 1e6 for one in slowest]} ms")
+    return max(slowest, default=0) >= STALL_NS
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,8 @@ from stackledger.analysis.selection import Selection
 from stackledger.analysis.timerange import TimeRange
 from stackledger.labs import load, stack
 
+from .conftest import stood_still
+
 if TYPE_CHECKING:
     from stackledger.analysis.diagnosis import Diagnosis
 
@@ -41,8 +43,6 @@ def found(
         behind(running.folder, port) as beside,
     ):
         assert running.limit is not None
-        running.set_read_iops(None)
-        running.warm_cache()
         rule = running.limit.group / running.limit.rule
         slow = [f"echo '{running.limit.disk} 200' > {rule}"]
         if running.limit.rule == "io.max":
@@ -55,17 +55,24 @@ def found(
             "lock": ([], driven(running.url, "/api/lock", rate_hz=60)),
             "disk": ([*slow, shlex.join(drop)], driven(running.url, stack.ORDERS_PATH)),
         }
-        clock = home / "clock"
-        lines = []
-        for before, argv in phases.values():
-            lines += [
-                *before,
-                f"date +%s%N >> {clock}",
-                f"chrt -f 10 {shlex.join(argv)} > /dev/null",
-            ]
-        counted = running.stats()
-        capture = recorded_while("\n".join([*lines, f"date +%s%N >> {clock}"]), home / "store")
-        told = running.stats()
+        for attempt in range(3):
+            running.set_read_iops(None)
+            running.warm_cache()
+            clock = home / f"clock{attempt}"
+            lines = []
+            for before, argv in phases.values():
+                lines += [
+                    *before,
+                    f"date +%s%N >> {clock}",
+                    f"chrt -f 10 {shlex.join(argv)} > /dev/null",
+                ]
+            counted = running.stats()
+            script = "\n".join([*lines, f"date +%s%N >> {clock}"])
+            capture = recorded_while(script, home / f"store{attempt}")
+            told = running.stats()
+            # A disk that stands still is found, too: in a phase that is to be healthy.
+            if not stood_still([capture]):
+                break
     for name, values in counted.items():
         told[name] = {key: told[name][key] - value for key, value in values.items()}
     times = [moment(line) for line in clock.read_text().split()]

@@ -23,6 +23,8 @@ from stackledger.analysis.assembly import assemble
 from stackledger.cli import main
 from stackledger.labs import load, programs, running, servers
 
+from .conftest import stood_still
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -79,14 +81,21 @@ def _left() -> set[str]:
 def told(
     stack_programs: None, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, list[dict[str, Any]], set[str]]:
-    """Run the lab of the slow disk; return where it kept what, its rows, what it left."""
-    keep = tmp_path_factory.mktemp("kept")
+    """Run the lab of the slow disk; return where it kept what, its rows, what it left.
+
+    Again, twice at most, where this machine's own disk stood still while the lab's was quick.
+    """
     before = _left()
-    words = ["io-bottleneck", "--for", "2s", "--keep", str(keep), "--format", "json"]
-    command = [sys.executable, "-m", "stackledger", "lab", *words]
-    with _others(tmp_path_factory.mktemp("foreign")):
-        done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
-    assert done.returncode == 0
+    for _ in range(3):
+        keep = tmp_path_factory.mktemp("kept")
+        words = ["io-bottleneck", "--for", "2s", "--keep", str(keep), "--format", "json"]
+        command = [sys.executable, "-m", "stackledger", "lab", *words]
+        with _others(tmp_path_factory.mktemp("foreign")):
+            done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
+        assert done.returncode == 0
+        captures = store.captures(keep)
+        if not stood_still(one for one in captures if not one.manifest.name.endswith("fault")):
+            break
     return keep, json.loads(done.stdout), _left() - before
 
 

@@ -23,6 +23,9 @@ made = importlib.util.module_from_spec(_SPEC)
 _SPEC.loader.exec_module(made)
 # Of one packet that is sent again: 64 KiB in pieces of a cable's.
 MOST_SEGS = 46
+# The kernel fires no tracepoint in a task whose recursion guard is held, and counts nothing
+# then. The next row of the connection has its segments; after the last there is none.
+UNSEEN = 1
 
 
 def _ended(recorded: Any, namespace: Any, *, accepted: bool) -> Counter[tuple[int, str]]:
@@ -96,7 +99,10 @@ def test_how_every_connection_opened_and_ended(
     # SYNs that nobody answered are among what is sent again.
     again = "SELECT coalesce(sum(segs), 0) FROM tcp_retransmit WHERE netns = $1"
     found = recorded.one(again, cable.there.inode)
-    assert there["RetransSegs"] - recorded.skipped <= found <= there["RetransSegs"]
+    missed = there["RetransSegs"] - found
+    assert 0 <= missed <= recorded.skipped + UNSEEN
+    own = "SELECT sum(retransmits)::BIGINT FROM tcp_connection WHERE netns = $1"
+    assert recorded.one(own, cable.there.inode) == there["RetransSegs"]
     syns = (
         "SELECT count(DISTINCT local_port) FROM tcp_retransmit"
         " WHERE netns = $1 AND state = 'SYN_SENT' AND kind = 'timeout' AND remote_port = $2"
@@ -159,7 +165,7 @@ def test_retransmitted_segments_are_those_of_the_kernel(
         assert counted > 20
         segs = "SELECT sum(segs)::BIGINT FROM tcp_retransmit WHERE netns = $1"
         found = recorded.one(segs, namespace.inode)
-        assert counted - MOST_SEGS * recorded.skipped <= found <= counted
+        assert counted - MOST_SEGS * (recorded.skipped + UNSEEN) <= found <= counted
         # Each connection's own count, and whose it is: its SYN-ACKs were nobody's yet.
         rows = recorded.rows(
             "SELECT c.retransmits, coalesce(sum(r.segs), 0), c.pid, list(DISTINCT r.pid)"
@@ -172,7 +178,7 @@ def test_retransmitted_segments_are_those_of_the_kernel(
         )
         assert len(rows) == made.BULK_CONNECTIONS
         for own, segs, owner, pids in rows:
-            assert own - MOST_SEGS * recorded.skipped <= segs <= own
+            assert own - MOST_SEGS * (recorded.skipped + UNSEEN) <= segs <= own
             assert owner == recorded.said[end]["pid"]
             assert set(pids) <= {owner, None}
         assert max(row[0] for row in rows) > 10
