@@ -3,8 +3,9 @@
 -- Answers:  Who is losing packets, and to whom?
 -- Params:   pid BIGINT = NULL (one process; NULL: all)
 -- Returns:  one row per packet in order of time; t is R, or L for a probe of a lost
---           tail; kind is timeout, fast or probe; segs as the kernel's RetransSegs
---           counts them; pid and comm NULL where the owner of the socket is unknown
+--           tail; kind is timeout, fast or probe, empty for what went unseen until the
+--           connection closed; segs as the kernel's RetransSegs counts them; pid and
+--           comm NULL where the owner of the socket is unknown
 -- Cost:     one pass over tcp_retransmit, tcp_connection and socket
 WITH owned AS (
   SELECT

@@ -60,7 +60,7 @@ TABLES: tuple[Table, ...] = (
         *_ENDPOINTS,
         *_OWNER,
         Column("state", "string", "", "TCP state; NEW_SYN_RECV: a listener's SYN-ACK"),
-        Column("kind", "string", "", "timeout, fast (by acknowledgements), probe (of the tail)"),
+        Column("kind", "string", "", "timeout, fast, probe (of the tail); empty: told at the end"),
         Column("segs", "int32", "segments", "segments in the packet, as RetransSegs counts them"),
         Column("bytes", "int32", "bytes", "payload in the packet"),
     ),
