@@ -1,9 +1,9 @@
 """Times `stackledger cost` as a whole command on a large capture on disk.
 
-    python bench/cost.py [REQUESTS]
+    python bench/cost.py [TRANSACTIONS]
 
-Makes the capture of bench/attribute.py, 1,000,000 requests by default (250,000
-transactions of four layers, with their calls and block I/O), and prices it by
+Makes the capture of bench/attribute.py, 1,000,000 transactions by default (4,000,000
+requests, with their calls and block I/O), and prices it by
 endpoint and by service. Beside it what one would write oneself: CPU per endpoint
 and layer out of the same file with polars and with DuckDB, without finding out
 which transaction a request belongs to. Figure to hold: 3 s.
@@ -46,10 +46,10 @@ def plain_sql(requests: str) -> float:
 
 def main() -> None:
     """Print the figures."""
-    requests = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
+    transactions = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
     with tempfile.TemporaryDirectory() as scratch:
         capture = Path(scratch) / "dt=2023-11-14" / "host=bench" / "capture=bench"
-        write(requests, capture)
+        write(transactions, capture)
         timed("cost", "cost", str(capture))
         timed("by service", "cost", str(capture), "--by", "service")
         files = str(capture / "request" / "*.parquet")

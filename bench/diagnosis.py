@@ -1,11 +1,11 @@
 """The fault matrix: each fault of tests/live/faults.py, injected, recorded and diagnosed.
 
     python bench/diagnosis.py [-n REPETITIONS] [--store DIR] [FAULT]…
-    python bench/diagnosis.py --time [REQUESTS]
+    python bench/diagnosis.py --time [TRANSACTIONS]
 
 Prints the top verdict of every run with its layer, whether both are right, and the
 matrix; exits with 1 where less than 95 % is right, or a healthy stack got more than a
-note. With --time: how long the command takes on a capture of 1,000,000 requests; the
+note. With --time: how long the command takes on a capture of 1,000,000 transactions; the
 figure to hold is 3 s.
 """
 
@@ -62,7 +62,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="The fault matrix of `stackledger diagnose`.")
     parser.add_argument("-n", type=int, default=3, help="repetitions of each fault")
     parser.add_argument("--store", type=Path, help="keep the captures there")
-    parser.add_argument("--time", type=int, nargs="?", const=1_000_000, metavar="REQUESTS")
+    parser.add_argument("--time", type=int, nargs="?", const=1_000_000, metavar="TRANSACTIONS")
     parser.add_argument("fault", nargs="*")
     chosen = parser.parse_args()
     if unknown := set(chosen.fault) - FAULTS.keys():

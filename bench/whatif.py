@@ -1,9 +1,9 @@
 """Times `stackledger whatif` as a whole command on a large capture on disk.
 
-    python bench/whatif.py [REQUESTS]
+    python bench/whatif.py [TRANSACTIONS]
 
-The capture is that of bench/attribute.py: 1,000,000 requests, 250,000 transactions of
-four layers with an I/O each. Six options. Figure to hold: within 10 s.
+The capture is that of bench/attribute.py: 1,000,000 transactions of four layers with an
+I/O each. Six options. Figure to hold: within 10 s.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ OPTIONS += ("--instance", "m6i.xlarge", "--replica", "0.5", "--slo", "p99 < 20ms
 
 def main() -> None:
     """Print the figures."""
-    requests = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
+    transactions = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
     with tempfile.TemporaryDirectory() as scratch:
         capture = Path(scratch) / "dt=2023-11-14" / "host=bench" / "capture=bench"
-        write(requests, capture)
+        write(transactions, capture)
         timed("whatif", "whatif", str(capture), *OPTIONS, "--save", "bench")
 
 

@@ -51,6 +51,7 @@ def name_files(connection: duckdb.DuckDBPyConnection, capture: Capture) -> None:
 
     A view cannot take parameters, a variable can: no path is pasted into SQL.
     """
+    connection.execute("SET VARIABLE capture_folder = $1", [str(capture.folder)])
     for name in capture.tables:
         if files := capture.files(name):
             connection.execute(f"SET VARIABLE files_{name} = $files", {"files": files})

@@ -48,14 +48,25 @@ def definitions() -> tuple[Definition, ...]:
     return tuple(found)
 
 
-def define(connection: duckdb.DuckDBPyConnection, names: Collection[str] | None = None) -> None:
+def define(
+    connection: duckdb.DuckDBPyConnection,
+    names: Collection[str] | None = None,
+    *,
+    macros: bool = False,
+) -> None:
     """Define the views of these names, by default all, and the macros that make a value.
 
-    A table macro reads views, so it comes with all of them only.
+    A table macro reads views, so it comes with all of them only, or if `macros` says that
+    what it reads is among them.
     """
     with stand_ins(connection) as stands_in:
         for one in definitions():
-            if one.kind == "macro" or names is None or (one.kind == "view" and one.name in names):
+            wanted = one.kind == "macro" or names is None
+            if one.kind == "table macro":
+                wanted = wanted or macros
+            elif names is not None:
+                wanted = wanted or one.name in names
+            if wanted:
                 connection.execute(one.statement)
                 if one.kind == "view":
                     stands_in(one.name)

@@ -17,12 +17,11 @@ WITH chosen AS (
   GROUP BY band
 ), members AS (
   SELECT
-    d.band, r.layer, r.service, t.depth, t.critical_share AS share,
+    d.band, r.layer, r.service, r.depth, r.critical_share AS share,
     r.cpu_ns, r.runq_ns, r.disk_ns, r.lock_ns, r.sleep_ns, r.queue_ns,
     r.net_ns, r.other_ns, r.unexplained_ns, 0 AS untraced_ns
-  FROM chosen AS d
-  JOIN tree AS t ON t.root_sock = d.sock AND t.root_recv_ts_ns = d.recv_ts_ns
-  JOIN requests AS r ON r.sock = t.sock AND r.recv_ts_ns = t.recv_ts_ns
+  FROM placed AS r
+  JOIN chosen AS d ON d.sock = r.root_sock AND d.recv_ts_ns = r.root_recv_ts_ns
   UNION ALL
   SELECT
     d.band, u.layer, u.service, t.depth + 1, t.critical_share,

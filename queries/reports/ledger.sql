@@ -6,14 +6,7 @@
 --           them in ns: the parts sum to wall_ns. A layer's wall_ns holds the
 --           layers below it, as downstream_ns; untraced servers have net_ns only
 -- Cost:     one pass over the requests
-WITH placed AS (
-  SELECT
-    root.endpoint AS root_endpoint, t.depth, r.*
-  FROM tree AS t
-  JOIN requests AS r ON r.sock = t.sock AND r.recv_ts_ns = t.recv_ts_ns
-  JOIN requests AS root
-    ON root.sock = t.root_sock AND root.recv_ts_ns = t.root_recv_ts_ns
-), lines AS (
+WITH lines AS (
   SELECT
     root_endpoint, depth, layer, service, wall_ns, cpu_ns, runq_ns, disk_ns,
     lock_ns, sleep_ns, queue_ns, net_ns, downstream_ns, other_ns, unexplained_ns

@@ -7,16 +7,14 @@
 -- Cost:     one pass over the requests and the untraced calls
 WITH links AS (
   SELECT
-    coalesce(p.service, '(outside)') AS caller,
-    r.service AS callee,
-    r.layer,
-    r.wall_ns,
-    r.error OR r.status >= 500 AS failed,
-    r.recv_bytes,
-    r.send_bytes
-  FROM requests AS r
-  LEFT JOIN requests AS p
-    ON p.sock = r.parent_sock AND p.recv_ts_ns = r.parent_recv_ts_ns
+    coalesce(caller, '(outside)') AS caller,
+    service AS callee,
+    layer,
+    wall_ns,
+    error OR status >= 500 AS failed,
+    recv_bytes,
+    send_bytes
+  FROM request_caller
   UNION ALL
   SELECT
     p.service, u.service, u.layer, u.wait_ns, false, u.send_bytes, u.recv_bytes

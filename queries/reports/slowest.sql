@@ -15,13 +15,13 @@ WITH roots AS (
 ), parts AS (
   UNPIVOT (
     SELECT
-      t.root_sock, t.root_recv_ts_ns, r.layer, r.service, t.critical_share,
+      r.root_sock, r.root_recv_ts_ns, r.layer, r.service, r.critical_share,
       r.cpu_ns AS cpu, r.runq_ns AS runq, r.disk_ns AS disk, r.lock_ns AS lock,
       r.sleep_ns AS sleep, r.queue_ns AS queue, r.net_ns AS net,
       r.other_ns AS other, r.unexplained_ns AS unexplained
-    FROM roots AS o
-    JOIN tree AS t ON t.root_sock = o.sock AND t.root_recv_ts_ns = o.recv_ts_ns
-    JOIN requests AS r ON r.sock = t.sock AND r.recv_ts_ns = t.recv_ts_ns
+    FROM placed AS r
+    SEMI JOIN roots AS o
+      ON o.sock = r.root_sock AND o.recv_ts_ns = r.root_recv_ts_ns
   )
   ON cpu, runq, disk, lock, sleep, queue, net, other, unexplained
   INTO NAME part VALUE part_ns

@@ -43,31 +43,32 @@ WHERE r.endpoint <> '(terminate)'
 CREATE OR REPLACE MACRO banded(wanted, percentile) AS TABLE
 -- One row per band (slow, median) and root in it, of one endpoint or (NULL) of
 -- all. A band is half a percent on either side, and at least ten roots.
-WITH ranked AS (
+WITH ranked AS MATERIALIZED (
   SELECT
     sock,
     recv_ts_ns,
     wall_ns,
-    row_number() OVER (ORDER BY wall_ns, ts_ns, sock) AS place,
-    count(*) OVER () AS n
+    row_number() OVER (ORDER BY wall_ns, ts_ns, sock) - 0.5 AS place
   FROM roots
   WHERE complete AND (wanted IS NULL OR endpoint = wanted)
-), edges_of_bands AS (
+), counted AS (
+  SELECT count(*) AS n, greatest(0.005, 5.0 / count(*)) AS half FROM ranked
+), bands AS (
   SELECT
-    greatest(0.005, 5.0 / max(n)) AS half,
-    least(percentile / 100.0, 1 - greatest(0.005, 5.0 / max(n))) AS slow,
-    0.5 AS middle,
-    greatest(0.05, 5.0 / max(n)) AS middle_half
-  FROM ranked
+    n,
+    n * (least(percentile / 100.0, 1 - half) - half) AS slow_from,
+    n * (least(percentile / 100.0, 1 - half) + half) AS slow_to,
+    n * (0.5 - greatest(0.05, half)) AS median_from,
+    n * (0.5 + greatest(0.05, half)) AS median_to
+  FROM counted
 )
-SELECT 'slow' AS band, r.*
-FROM ranked AS r, edges_of_bands AS b
-WHERE (r.place - 0.5) / r.n BETWEEN b.slow - b.half AND b.slow + b.half
+SELECT 'slow' AS band, r.* EXCLUDE (place), b.n
+FROM ranked AS r, bands AS b
+WHERE r.place BETWEEN b.slow_from AND b.slow_to
 UNION ALL
-SELECT 'median' AS band, r.*
-FROM ranked AS r, edges_of_bands AS b
-WHERE (r.place - 0.5) / r.n
-  BETWEEN b.middle - b.middle_half AND b.middle + b.middle_half;
+SELECT 'median' AS band, r.* EXCLUDE (place), b.n
+FROM ranked AS r, bands AS b
+WHERE r.place BETWEEN b.median_from AND b.median_to;
 
 COMMENT ON VIEW linked IS 'one row per request that a traced request called';
 COMMENT ON COLUMN linked.sock IS 'server-side socket';

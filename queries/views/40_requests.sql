@@ -150,41 +150,6 @@ LEFT JOIN owner AS o USING (sock, recv_ts_ns)
 LEFT JOIN parent AS p USING (sock, recv_ts_ns)
 LEFT JOIN process_service AS s USING (pid);
 
-CREATE OR REPLACE VIEW untraced AS
--- One row per call whose other end was not traced.
-SELECT
-  c.owner_sock AS parent_sock,
-  c.owner_recv_ts_ns AS parent_recv_ts_ns,
-  c.ts_ns,
-  'untraced ' || c.server_addr
-    || CASE WHEN c.server_port > 0 THEN ':' || c.server_port ELSE '' END AS service,
-  coalesce(
-    (SELECT arg_min(layer, priority) FROM layer_rule
-     WHERE field = 'port' AND pattern = c.server_port::VARCHAR),
-    'untraced'
-  ) AS layer,
-  c.endpoint,
-  CASE
-    WHEN c.ts_ns > o.end_ts_ns THEN 0
-    ELSE (c.wait_ns * o.wait_scale)::BIGINT
-  END AS wait_ns,
-  c.send_bytes,
-  c.recv_bytes
-FROM calls AS c
-JOIN owner AS o
-  ON o.sock = c.owner_sock AND o.recv_ts_ns = c.owner_recv_ts_ns
-WHERE c.grade = 'untraced';
-
-COMMENT ON VIEW untraced IS 'one row per call whose other end was not traced';
-COMMENT ON COLUMN untraced.parent_sock IS 'server-side socket of the request that made it';
-COMMENT ON COLUMN untraced.parent_recv_ts_ns IS 'ns · first receive of that request';
-COMMENT ON COLUMN untraced.ts_ns IS 'ns · first send';
-COMMENT ON COLUMN untraced.service IS 'address and port called';
-COMMENT ON COLUMN untraced.layer IS 'by port';
-COMMENT ON COLUMN untraced.endpoint IS 'normalised request line or statement';
-COMMENT ON COLUMN untraced.wait_ns IS 'ns · waited for it, whole';
-COMMENT ON COLUMN untraced.send_bytes IS 'bytes · sent';
-COMMENT ON COLUMN untraced.recv_bytes IS 'bytes · received';
 COMMENT ON VIEW owner IS 'one row per request that made calls';
 COMMENT ON COLUMN owner.sock IS 'server-side socket';
 COMMENT ON COLUMN owner.recv_ts_ns IS 'ns · first receive; with sock, the request';

@@ -1,11 +1,18 @@
 -- costs   What every request used: the input of the cost table.
 --
--- Needs: capture, request, roots, process_service, worked, cost_tree, request_io, request_writeback,
+-- Needs: request, roots, process_service, worked, cost_tree, request_io, request_writeback,
 -- request_traffic
 
 CREATE OR REPLACE MACRO layer_of(layer, first) AS
 -- A proxy is the gateway where it is asked first, else a sidecar.
 CASE WHEN layer <> 'proxy' THEN layer WHEN first THEN 'gateway' ELSE 'sidecar' END;
+
+CREATE OR REPLACE VIEW cost_worked AS
+-- One row per request below a root, the root itself too: its place and its CPU time.
+SELECT
+  b.root_sock, b.root_recv_ts_ns, b.depth, r.sock, r.recv_ts_ns, r.ts_ns, r.pid, r.cpu_spent_ns
+FROM cost_tree AS b
+JOIN worked AS r USING (sock, recv_ts_ns);
 
 CREATE OR REPLACE VIEW cost_own AS
 -- One row per request below a root, the root itself too: what it used.
@@ -25,9 +32,9 @@ WITH io AS (
   GROUP BY ALL
 )
 SELECT
-  b.root_sock,
-  b.root_recv_ts_ns,
-  b.depth,
+  r.root_sock,
+  r.root_recv_ts_ns,
+  r.depth,
   r.sock,
   r.recv_ts_ns,
   r.ts_ns,
@@ -37,8 +44,7 @@ SELECT
   coalesce(io.bytes, 0) AS disk_bytes,
   coalesce(t.recv_bytes, 0) AS recv_bytes,
   coalesce(t.send_bytes, 0) AS send_bytes
-FROM cost_tree AS b
-JOIN worked AS r USING (sock, recv_ts_ns)
+FROM cost_worked AS r
 LEFT JOIN io USING (sock, recv_ts_ns)
 LEFT JOIN traffic AS t USING (sock, recv_ts_ns);
 
@@ -73,6 +79,16 @@ JOIN roots AS root
 JOIN counted AS n ON n.endpoint = root.endpoint
 GROUP BY root.endpoint, r.layer, r.service;
 
+COMMENT ON VIEW cost_worked IS 'one row per request below a root: its place and its CPU time';
+COMMENT ON COLUMN cost_worked.root_sock IS 'server-side socket of the root';
+COMMENT ON COLUMN cost_worked.root_recv_ts_ns IS 'ns · first receive of the root; with root_sock, its name';
+COMMENT ON COLUMN cost_worked.depth IS 'calls between the root and this request';
+COMMENT ON COLUMN cost_worked.sock IS 'server-side socket';
+COMMENT ON COLUMN cost_worked.recv_ts_ns IS 'ns · first receive; with sock, its name';
+COMMENT ON COLUMN cost_worked.ts_ns IS 'ns · arrival of its first byte';
+COMMENT ON COLUMN cost_worked.pid IS 'process that served it';
+COMMENT ON COLUMN cost_worked.cpu_spent_ns IS
+  'ns · CPU time of all its threads, after the answer too';
 COMMENT ON VIEW cost_own IS 'one row per request below a root: what it used';
 COMMENT ON COLUMN cost_own.root_sock IS 'server-side socket of its root';
 COMMENT ON COLUMN cost_own.root_recv_ts_ns IS 'ns · first receive of its root';

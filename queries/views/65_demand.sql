@@ -1,21 +1,20 @@
 -- demand   What every transaction asks of CPUs and disks: the input of a what-if.
 --
--- Needs: request, requests, tree
+-- Needs: request, requests, placed
 
 CREATE OR REPLACE VIEW root_demand AS
 -- One row per complete root: the ledgers of its transaction, as far as it waited for them.
 SELECT
-  t.root_sock AS sock,
-  t.root_recv_ts_ns AS recv_ts_ns,
-  sum(q.cpu_ns * t.critical_share)::BIGINT AS cpu_ns,
-  sum((q.runq_ns + q.queue_ns) * t.critical_share)::BIGINT AS runq_ns,
-  sum(q.disk_ns * t.critical_share)::BIGINT AS disk_ns,
-  sum(q.cpu_spent_ns)::BIGINT AS cpu_spent_ns,
-  coalesce(sum(q.cpu_spent_ns) FILTER (q.layer = 'database'), 0)::BIGINT
+  root_sock AS sock,
+  root_recv_ts_ns AS recv_ts_ns,
+  sum(cpu_ns * critical_share)::BIGINT AS cpu_ns,
+  sum((runq_ns + queue_ns) * critical_share)::BIGINT AS runq_ns,
+  sum(disk_ns * critical_share)::BIGINT AS disk_ns,
+  sum(cpu_spent_ns)::BIGINT AS cpu_spent_ns,
+  coalesce(sum(cpu_spent_ns) FILTER (layer = 'database'), 0)::BIGINT
     AS database_cpu_ns
-FROM tree AS t
-JOIN requests AS q USING (sock, recv_ts_ns)
-GROUP BY ALL;
+FROM placed
+GROUP BY root_sock, root_recv_ts_ns;
 
 CREATE OR REPLACE VIEW root_cycle AS
 -- One row per complete root: when its caller sent it, and how long after the last answer.

@@ -1,6 +1,6 @@
 -- diagnosis   What the time of all transactions went to.
 --
--- Needs: requests, untraced, tree, roots
+-- Needs: placed, untraced, roots
 
 CREATE OR REPLACE MACRO figure(name, value, unit) AS
 {'name': name, 'value': value::DOUBLE, 'unit': unit};
@@ -12,8 +12,8 @@ ns / coalesce(getvariable('sampled_share'), 1.0);
 CREATE OR REPLACE VIEW spent AS
 -- One row per request of a complete transaction, and per untraced call of one.
 SELECT
-  t.root_sock,
-  t.root_recv_ts_ns,
+  r.root_sock,
+  r.root_recv_ts_ns,
   r.sock,
   r.recv_ts_ns,
   r.ts_ns,
@@ -24,7 +24,7 @@ SELECT
   r.service,
   r.endpoint,
   r.other_syscall,
-  t.critical_share AS share,
+  r.critical_share AS share,
   r.cpu_ns,
   r.runq_ns,
   r.disk_ns,
@@ -35,20 +35,17 @@ SELECT
   r.other_ns,
   0 AS untraced_ns,
   r.unexplained_ns
-FROM tree AS t
-JOIN requests AS r ON r.sock = t.sock AND r.recv_ts_ns = t.recv_ts_ns
-SEMI JOIN (SELECT * FROM roots WHERE complete) AS o
-  ON o.sock = t.root_sock AND o.recv_ts_ns = t.root_recv_ts_ns
+FROM placed AS r
+WHERE r.root_complete
 UNION ALL
 SELECT
   t.root_sock, t.root_recv_ts_ns, NULL, NULL, u.ts_ns, u.ts_ns + u.wait_ns,
   NULL, NULL, u.layer, u.service, u.endpoint, -1, t.critical_share,
   0, 0, 0, 0, 0, 0, 0, 0, u.wait_ns, 0
-FROM tree AS t
+FROM placed AS t
 JOIN untraced AS u
   ON u.parent_sock = t.sock AND u.parent_recv_ts_ns = t.recv_ts_ns
-SEMI JOIN (SELECT * FROM roots WHERE complete) AS o
-  ON o.sock = t.root_sock AND o.recv_ts_ns = t.root_recv_ts_ns;
+WHERE t.root_complete;
 
 CREATE OR REPLACE VIEW spent_part AS
 -- One row per layer, service and part of the ledger that took time.

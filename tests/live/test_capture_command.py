@@ -17,6 +17,10 @@ import psutil
 import pyarrow.parquet as pq
 import pytest
 
+from stackledger.labs.folders import private_folder
+from stackledger.labs.node_stack import cache
+from stackledger.labs.servers import free_ports
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -214,6 +218,21 @@ def test_the_exit_code_of_the_command_is_passed_on(ground):
     told = ground.manifest()
     assert (told["state"], told["name"]) == ("complete", "seven")
     assert told["command"] == {"argv": ["sh", "-c", "echo x; exit 7"], "exit_code": 7}
+
+
+def test_the_requests_of_a_large_capture_are_linked_when_it_ends(ground):
+    """Of Redis, a prime number: more than are taken as they are."""
+    (port,) = free_ports(["redis"]).values()
+    load = ("redis-benchmark", "-p", str(port), "-c", "4", "-n", "60013", "-q", "ping")
+    with private_folder(None) as place, cache(place, port):
+        done = ground.capture("--profile", "ledger", "--name", "many", "--", *load)
+    assert done.returncode == 0, done.stderr
+    assert "linking 60,0" in done.stderr
+    (folder,) = ground.captures()
+    assert list(folder.glob("linked-*/requests.parquet"))
+    counted = ground.run("query", "endpoints", "many", "--format", "json")
+    pings = [row for row in json.loads(counted.stdout) if row["endpoint"].startswith("PING")]
+    assert sum(row["requests"] for row in pings) == 60_013
 
 
 def test_a_command_that_cannot_be_started(ground):

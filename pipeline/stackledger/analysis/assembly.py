@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
+from stackledger.analysis import linking
 from stackledger.analysis.needs import views_of
-from stackledger.views import definitions, stand_ins
+from stackledger.views import define, definitions, stand_ins
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -93,7 +94,8 @@ def assemble(
     `read` are the others that will be read (`needs.views_of`), by default all there are:
     binding all of them takes longer than most queries. With `bands`, only the roots are
     those of the whole capture; every other relation holds the transactions of these bands
-    alone, which takes a third of the time.
+    alone, which takes a third of the time. Where the capture's links were kept
+    (`linking`), nothing is worked out: the relations are views of what was kept.
 
     Temporary names come first in DuckDB's search path: the next view already
     reads the table, and binding it does not unfold all views below it again.
@@ -101,10 +103,22 @@ def assemble(
     # The joins are written with the smaller side on the right; DuckDB's guess of
     # the sizes is wrong here and doubles the time (bench/attribute.py).
     connection.execute("SET disabled_optimizers = 'build_side_probe_side'")
+    wanted = None if read is None else views_of([*RELATIONS, "linked", *read])
+    if linking.use(connection):
+        define(connection, wanted, macros=True)
+        _keep(connection, "process_service")
+        linking.read(connection)
+    else:
+        _work_out(connection, bands, wanted)
+    connection.execute("RESET disabled_optimizers")
+
+
+def _work_out(
+    connection: duckdb.DuckDBPyConnection, bands: Bands | None, wanted: set[str] | None
+) -> None:
     made = RELATIONS - {"roots"} if bands is None else RELATIONS | {"linked"}
     # A stand-in is empty: none for what is read at once.
     here = _read_by_the_kept() | (set(_SHORT) if bands is None else set())
-    wanted = None if read is None else views_of([*RELATIONS, "linked", *read])
     with stand_ins(connection) as stands_in:
         for one in definitions():
             if one.kind == "view" and wanted is not None and one.name not in wanted:
@@ -122,7 +136,6 @@ def assemble(
                 connection.execute(_ROOTS)
             elif one.name == "tree" and bands is None:
                 connection.execute(_WORKED_OUT)
-    connection.execute("RESET disabled_optimizers")
 
 
 @cache
@@ -132,17 +145,24 @@ def _read_by_the_kept() -> set[str]:
 
 def forget(connection: duckdb.DuckDBPyConnection) -> None:
     """Drop what `assemble` made: its names are those of the views again."""
-    for name in _SHORT:
-        connection.execute(f'DROP VIEW IF EXISTS temp."{name}"')
-    for name in RELATIONS:
-        connection.execute(f'DROP TABLE IF EXISTS temp."{name}"')
+    names = {*RELATIONS, *_SHORT, *linking.VIEWS}
+    found = connection.execute(
+        "SELECT 'VIEW', view_name FROM duckdb_views() WHERE temporary AND NOT internal"
+        " UNION ALL SELECT 'TABLE', table_name FROM duckdb_tables() WHERE temporary"
+    ).fetchall()
+    for kind, name in found:
+        if name in names:
+            connection.execute(f'DROP {kind} temp."{name}"')
 
 
 def keep(connection: duckdb.DuckDBPyConnection, *names: str) -> None:
-    """Turn views into temporary tables, in this order; a table is left as it is."""
-    tables = connection.execute("SELECT table_name FROM duckdb_tables() WHERE temporary").fetchall()
+    """Turn views into temporary tables, in this order; what is temporary is left as it is."""
+    made = connection.execute(
+        "SELECT table_name FROM duckdb_tables() WHERE temporary"
+        " UNION ALL SELECT view_name FROM duckdb_views() WHERE temporary"
+    ).fetchall()
     for name in names:
-        if (name,) not in tables:
+        if (name,) not in made:
             _keep(connection, name)
 
 

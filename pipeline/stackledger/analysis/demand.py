@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stackledger.analysis import linking
 from stackledger.analysis.intervals import BLOCKS
 from stackledger.analysis.needs import views
 from stackledger.views import define
@@ -39,6 +40,7 @@ _READ = {
     "request_io": True,
     "request_traffic": True,
     "cost_tree": True,
+    "cost_worked": False,
     "flusher": False,
     "dirtied": False,
     "request_writeback": True,
@@ -49,6 +51,9 @@ _READ = {
     "cost_window": False,
     "cost_disks": False,
 }
+
+# Only read where requests are matched with calls, and with I/O.
+_MATCHED = ("flow", "edge", "submitted_io", "waiting_request", "awaited_io", "shared_io")
 
 # One row per root: its subject, as a number, and the block in which it arrived.
 _SUBJECTS = """
@@ -212,7 +217,14 @@ def _keep(connection: duckdb.DuckDBPyConnection) -> None:
     ).fetchall()
     made = {name for name, temporary in rows if temporary}
     missing = _READ.keys() - {name for name, _ in rows}
-    if missing:
+    if linking.use(connection):
+        define(connection, missing)
+        missing = set()
+        if "process_service" not in made:
+            connection.execute("CREATE TEMP TABLE process_service AS FROM process_service")
+        linking.read(connection)
+        made |= {"process_service", *_MATCHED, *linking.VIEWS}
+    elif missing:
         define(connection, set())
     for name, kept in _READ.items():
         if name in missing:

@@ -13,7 +13,12 @@ from stackledger import diagnostics
 from stackledger.capture.profiles import DEFAULT, NAMES, NONE, choose
 from stackledger.commands.common import StoreOption, chosen_store
 from stackledger.durations import seconds
-from stackledger.errors import CannotTraceError, LossesExceededError, UsageError
+from stackledger.errors import (
+    CannotTraceError,
+    LossesExceededError,
+    StackledgerError,
+    UsageError,
+)
 
 if TYPE_CHECKING:
     from stackledger.capture.profiles import Chosen
@@ -135,6 +140,7 @@ def capture(
         on_progress=narrator.tell,
     )
     narrator.end()
+    _link(outcome)
     for told in summary(outcome):
         diagnostics.note(told)
     if outcome.folder.is_dir():
@@ -164,6 +170,26 @@ def _constants(chosen: Chosen) -> tuple[dict[str, int], dict[str, str]]:
             why, hint="stackledger capture --profile io records the disks; stackledger doctor"
         )
     return {}, {LEDGER: why}
+
+
+def _link(outcome: Outcome) -> None:
+    """Link a large capture's requests to their transactions, for all who will read it."""
+    from stackledger.analysis.thinning import ENOUGH
+
+    received = sum(one.received for one in outcome.manifest.losses if one.table == "request")
+    if received <= ENOUGH:
+        return
+    from stackledger.analysis.linking import keep
+    from stackledger.manifest import load
+    from stackledger.store import Capture
+
+    diagnostics.note(f"linking {received:,} requests to their transactions (Ctrl-C skips it)")
+    try:
+        keep(Capture(outcome.folder, load(outcome.folder)))
+    except StackledgerError as failure:
+        diagnostics.warning(str(failure))
+    except KeyboardInterrupt:
+        diagnostics.note("not linked: analyses take longer")
 
 
 def _name(name: str) -> str:

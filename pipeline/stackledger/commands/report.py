@@ -57,7 +57,7 @@ def report(
     """
     from concurrent.futures import ThreadPoolExecutor
 
-    from stackledger.analysis import attribution, diagnose
+    from stackledger.analysis import attribution, diagnose, linking
     from stackledger.analysis.assembly import assemble
     from stackledger.analysis.costmodel import load_model
     from stackledger.analysis.costs import cost_table
@@ -92,8 +92,11 @@ def report(
         if not part:
             assemble(connection, read=read)
             # Of a large capture a sample, as `stackledger diagnose` does.
-            other, sample = beside(connection, capture), take(connection)
-            whole = meanwhile.submit(diagnose.examine_beside, capture, other, sample)
+            if linking.use(connection):
+                whole = meanwhile.submit(diagnose.diagnose, capture, layers=layers)
+            else:
+                other, sample = beside(connection, capture), take(connection)
+                whole = meanwhile.submit(diagnose.examine_beside, capture, other, sample)
         try:
             found = attribution.attribute(connection, endpoint=endpoint, percentile=percentile)
         except NoSuchCaptureError:

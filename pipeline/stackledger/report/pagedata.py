@@ -1,7 +1,7 @@
 """What the report shows of a capture as a whole, aggregated in SQL.
 
-Reads `requests` and `waits` (made cheap by `analysis.assembly.assemble`),
-`capture`, `span`, `loss` and `host_cpu`.
+Reads `requests` and `untraced_call` (made cheap by `analysis.assembly.assemble`),
+`call`, `capture`, `span`, `loss` and `host_cpu`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 # The views that the page reads besides those that `assemble` makes tables of.
-READS = frozenset({"span", "cache_use"})
+READS = frozenset({"span", "cache_use", "request_caller", "placed"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +82,10 @@ def overview(connection: duckdb.DuckDBPyConnection) -> Overview:
             max(ts_ns + wall_ns) AS last_ts_ns
           FROM requests
         ), linked AS (
-          SELECT 1.0 - count(*) FILTER (grade = 'untraced')::DOUBLE
-            / nullif(count(*), 0) AS share
-          FROM waits
+          SELECT 1.0 - (SELECT count(*) FROM untraced_call)
+            / nullif(count(*), 0)::DOUBLE AS share
+          FROM call
+          WHERE endpoint <> '(terminate)'
         ), host AS (
           SELECT
             1.0 - sum(idle_ns + iowait_ns)::DOUBLE / nullif(sum(

@@ -56,20 +56,13 @@ def endpoints(connection: duckdb.DuckDBPyConnection) -> tuple[list[EndpointRow],
     """Return the root endpoints that took most time, and how many there are in all."""
     rows = connection.execute(
         """
-        WITH roots AS (
-          SELECT sock, recv_ts_ns, endpoint
-          FROM requests
-          WHERE parent_sock IS NULL
-        ), spent AS (
+        WITH spent AS (
           SELECT
-            o.endpoint,
-            sum(r.cpu_spent_ns) AS cpu_ns,
-            sum(t.critical_share * r.disk_ns) AS disk_ns
-          FROM tree AS t
-          JOIN requests AS r USING (sock, recv_ts_ns)
-          JOIN roots AS o
-            ON o.sock = t.root_sock AND o.recv_ts_ns = t.root_recv_ts_ns
-          GROUP BY o.endpoint
+            root_endpoint AS endpoint,
+            sum(cpu_spent_ns) AS cpu_ns,
+            sum(critical_share * disk_ns) AS disk_ns
+          FROM placed
+          GROUP BY root_endpoint
         ), timed AS (
           SELECT
             endpoint,
@@ -100,20 +93,11 @@ def services(connection: duckdb.DuckDBPyConnection) -> list[ServiceRow]:
     rows = connection.execute(
         """
         WITH traced AS (
-          SELECT p.service AS caller, r.service AS callee, true AS traced,
-            count(*) AS calls, avg(r.wall_ns) AS mean_ns,
-            count(*) FILTER (r.error) AS errors
-          FROM requests AS r
-          JOIN requests AS p
-            ON p.sock = r.parent_sock AND p.recv_ts_ns = r.parent_recv_ts_ns
-          GROUP BY ALL
-        ), entered AS (
-          SELECT NULL AS caller, service AS callee, true AS traced,
+          SELECT caller, service AS callee, true AS traced,
             count(*) AS calls, avg(wall_ns) AS mean_ns,
             count(*) FILTER (error) AS errors
-          FROM requests
-          WHERE parent_sock IS NULL
-          GROUP BY service
+          FROM request_caller
+          GROUP BY caller, service, parent_sock IS NULL
         ), elsewhere AS (
           SELECT p.service AS caller, u.service AS callee, false AS traced,
             count(*) AS calls, avg(u.wait_ns) AS mean_ns, NULL AS errors
@@ -122,7 +106,7 @@ def services(connection: duckdb.DuckDBPyConnection) -> list[ServiceRow]:
             ON p.sock = u.parent_sock AND p.recv_ts_ns = u.parent_recv_ts_ns
           GROUP BY ALL
         )
-        FROM entered UNION ALL FROM traced UNION ALL FROM elsewhere
+        FROM traced UNION ALL FROM elsewhere
         ORDER BY calls * mean_ns DESC, caller NULLS FIRST, callee, traced
         LIMIT $most
         """,

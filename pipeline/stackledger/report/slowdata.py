@@ -98,12 +98,10 @@ def slowest(connection: duckdb.DuckDBPyConnection, endpoint: str | None) -> list
             FROM candidates ORDER BY again, wall_ns DESC, ts_ns, sock LIMIT $roots
           )
         ), spans AS (
-          SELECT o.place, t.depth, r.*
-          FROM roots AS o
-          JOIN tree AS t
-            ON t.root_sock = o.sock AND t.root_recv_ts_ns = o.recv_ts_ns
-          JOIN requests AS r
-            ON r.sock = t.sock AND r.recv_ts_ns = t.recv_ts_ns
+          SELECT o.place, r.*
+          FROM placed AS r
+          JOIN roots AS o
+            ON o.sock = r.root_sock AND o.recv_ts_ns = r.root_recv_ts_ns
         ), all_spans AS (
           SELECT place, layer, service, endpoint, depth, ts_ns, wall_ns, sock,
             complete, error, cpu_ns, runq_ns, disk_ns, lock_ns, sleep_ns, queue_ns,

@@ -35,11 +35,10 @@ WHERE layer = $layer
 _TAKEN = """
 WITH hop AS (
   SELECT
-    t.root_sock, t.root_recv_ts_ns, t.depth, t.critical_share, q.*,
-    q.net_ns * t.critical_share AS out_ns
-  FROM sampled AS s
-  JOIN tree AS t ON t.root_sock = s.sock AND t.root_recv_ts_ns = s.recv_ts_ns
-  JOIN requests AS q ON q.sock = t.sock AND q.recv_ts_ns = t.recv_ts_ns
+    q.*,
+    q.net_ns * q.critical_share AS out_ns
+  FROM placed AS q
+  SEMI JOIN sampled AS s ON s.sock = q.root_sock AND s.recv_ts_ns = q.root_recv_ts_ns
   WHERE q.layer = $layer
 ), way AS (
   SELECT

@@ -37,9 +37,7 @@ FROM tcp_end
 WHERE segs_out IS NOT NULL AND retransmits IS NOT NULL
 """
 _NETWORK = """
-SELECT sum(q.net_ns * t.critical_share) / count(DISTINCT (t.root_sock, t.root_recv_ts_ns))
-FROM tree AS t
-JOIN requests AS q USING (sock, recv_ts_ns)
+SELECT sum(net_ns * critical_share) / count(*) FILTER (depth = 0) FROM placed
 """
 
 
