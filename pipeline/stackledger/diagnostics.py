@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
+from contextlib import suppress
+from pathlib import Path
 
 from stackledger.errors import StackledgerError
 
@@ -33,7 +36,7 @@ def on_terminal() -> bool:
 def note(text: str) -> None:
     """Write one line of progress or explanation."""
     over("")
-    print(printable(text), file=sys.stderr, flush=True)
+    _write(f"{printable(text)}\n")
 
 
 def over(text: str) -> None:
@@ -41,10 +44,20 @@ def over(text: str) -> None:
     global _line_open  # noqa: PLW0603 - there is one terminal
     if text:
         width = shutil.get_terminal_size().columns - 1
-        print(f"\r\x1b[K{printable(text)[:width]}", end="", file=sys.stderr, flush=True)
+        _write(f"\r\x1b[K{printable(text)[:width]}")
     elif _line_open:
-        print(file=sys.stderr, flush=True)
+        _write("\n")
     _line_open = bool(text)
+
+
+def _write(text: str) -> None:
+    """Write to standard error; where nobody reads it any more, the work goes on."""
+    try:
+        print(text, end="", file=sys.stderr, flush=True)
+    except OSError:
+        # What could not be written waits to be: Python would fail of it when it exits.
+        with suppress(OSError, ValueError), Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stderr.fileno())
 
 
 def warning(text: str) -> None:

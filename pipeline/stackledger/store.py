@@ -7,6 +7,7 @@ Parquet files are read in place.
 from __future__ import annotations
 
 import os
+import pwd
 import re
 import secrets
 import tempfile
@@ -94,16 +95,29 @@ class Capture:
 
 
 def default_store() -> Path:
-    """Return `$STACKLEDGER_STORE`, else the platform's data folder."""
+    """Return `$STACKLEDGER_STORE`, else the platform's data folder: the caller's under sudo."""
     if given := os.environ.get(STORE_VARIABLE):
         return Path(given)
     try:
-        base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+        home = _home_of_the_asker() or Path.home()
+        base = Path(os.environ.get("XDG_DATA_HOME") or home / ".local" / "share")
     except RuntimeError:  # a user without a home
         raise UsageError(
             "no place for the store is known", hint=f"--store DIR, or set {STORE_VARIABLE}"
         ) from None
     return base / "stackledger"
+
+
+def _home_of_the_asker() -> Path | None:
+    """Return the home of who called sudo, so that analysing needs none."""
+    uid = os.environ.get("SUDO_UID", "")
+    if os.geteuid() != 0 or not uid.isdecimal():
+        return None
+    try:
+        home = Path(pwd.getpwuid(int(uid)).pw_dir)
+    except (KeyError, OverflowError):
+        return None
+    return home if home.is_dir() else None
 
 
 def captures(store: Path) -> list[Capture]:
@@ -133,7 +147,7 @@ def _manifests(store: Path) -> list[Path]:
         raise StackledgerError(
             "cannot read the store",
             f"{store}: {failure.strerror}",
-            hint="captures made as root are root's: sudo, or chmod a+rX",
+            hint="a capture is its owner's: root's, or whose sudo recorded it",
         ) from None
 
 

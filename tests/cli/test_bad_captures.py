@@ -76,7 +76,7 @@ def test_a_store_that_may_not_be_read(copy, run, no_privileges, failed):
             outcome,
             1,
             f"cannot read the store: {store}: Permission denied",
-            "captures made as root are root's: sudo, or chmod a+rX",
+            "a capture is its owner's: root's, or whose sudo recorded it",
         )
 
 

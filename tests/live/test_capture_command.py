@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -242,7 +244,7 @@ def test_a_command_that_cannot_be_started(ground):
     nothing_left(ground)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_first_signal_is_the_normal_end(number, ground):
     running = ground.start(*DISKS, "--", "sleep", "60")
     time.sleep(0.3)
@@ -253,6 +255,36 @@ def test_the_first_signal_is_the_normal_end(number, ground):
     assert out == f"{folder}\n"
     told = ground.manifest()
     assert (told["state"], told["command"]["exit_code"]) == ("complete", None)
+
+
+def test_a_terminal_that_is_gone_is_the_normal_end(ground):
+    """As when the connection to the host breaks: nothing can be said any more."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        ["setsid", "--ctty", sys.executable, "-m", "stackledger", "capture", *DISKS],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=ground.environment(),
+    ) as running:
+        os.close(theirs)
+        said = b""
+        while b"recording 1 s" not in said:
+            said = said[-100:] + os.read(ours, 4096)
+        os.close(ours)
+        running.wait(20)
+    assert ground.manifest()["state"] == "complete"
+
+
+def test_what_was_recorded_is_its_askers_alone(ground):
+    done = ground.capture(*DISKS, "--for", "1s", SUDO_UID="1234", SUDO_GID="1235")
+    (folder,) = ground.captures()
+    assert done.stdout == f"{folder}\n"
+    found = {path: path.lstat() for path in (folder, *folder.rglob("*"))}
+    assert {(one.st_uid, one.st_gid) for one in found.values()} == {(1234, 1235)}
+    for path, one in found.items():
+        assert stat.S_IMODE(one.st_mode) == (0o700 if path.is_dir() else 0o600), path
+    assert folder.parent.stat().st_uid == ground.store.parent.stat().st_uid
 
 
 # Between stackledger and the real bpftrace, whose path it gets as REAL.

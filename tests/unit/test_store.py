@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 import shutil
 import tempfile
+import types
 from pathlib import Path
 from typing import Any
 
@@ -44,3 +47,22 @@ def test_only_the_first_part_of_a_table_is_opened_before_it_is_read(
         assert connection.execute("SELECT count(*) > 0 FROM block_io").fetchone() == (True,)
         with pytest.raises(duckdb.Error, match="part-999999"):
             connection.execute("SELECT max(wall_ns) FROM request").fetchone()
+
+
+@pytest.mark.parametrize(
+    ("uid", "home", "expected"),
+    [("1234", "asker", "asker"), ("1234", "gone", "own"), ("x", "asker", "own"), ("", "", "own")],
+)
+def test_under_sudo_the_store_is_the_askers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uid: str, home: str, expected: str
+) -> None:
+    for name in ("asker", "own"):
+        (tmp_path / name).mkdir()
+    for name in (store.STORE_VARIABLE, "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "own"))
+    monkeypatch.setenv("SUDO_UID", uid)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    entry = types.SimpleNamespace(pw_dir=str(tmp_path / home))
+    monkeypatch.setattr(pwd, "getpwuid", {1234: entry}.__getitem__)
+    assert store.default_store() == tmp_path / expected / ".local" / "share" / "stackledger"

@@ -125,7 +125,7 @@ def keep(capture: Capture, *, enough: int = ENOUGH) -> Path | None:
         assembly.keep(connection, *_STEPS)
         scratch = capture.folder / f".{target.name}.{os.getpid()}.tmp"
         try:
-            scratch.mkdir()
+            scratch.mkdir(0o700)
             for name, select in _FILES.items():
                 _write(connection, select, scratch / f"{name}.parquet")
             _forget(capture)
@@ -144,6 +144,7 @@ def _write(connection: duckdb.DuckDBPyConnection, select: str, path: Path) -> No
         connection.execute(_WRITE.format(select=select), [str(path)])
     except (duckdb.IOException, duckdb.OutOfMemoryException) as failure:
         raise _unwritable(str(failure).splitlines()[0]) from None
+    path.chmod(0o600)
     with path.open("rb+") as file:
         os.fsync(file.fileno())
 

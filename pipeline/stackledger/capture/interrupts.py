@@ -11,11 +11,12 @@ import pyarrow as pa
 
 
 class Interrupts:
-    """While entered, SIGINT and SIGTERM are counted instead of raised.
+    """While entered, SIGINT, SIGTERM and SIGHUP are counted instead of raised.
 
-    The first asks for a normal end, the second for an end at once. Outside the
-    main thread, where Python takes no signals, the count stays 0. Arrow's readers
-    would take a SIGINT for themselves and raise: they may not.
+    The first asks for a normal end, the second for an end at once. A SIGHUP that is
+    ignored, as nohup does, stays so. Outside the main thread, where Python takes no
+    signals, the count stays 0. Arrow's readers would take a SIGINT for themselves and
+    raise: they may not.
     """
 
     def __init__(self) -> None:
@@ -25,8 +26,12 @@ class Interrupts:
     def __enter__(self) -> Interrupts:
         if threading.current_thread() is threading.main_thread():
             pa.enable_signal_handlers(False)
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._taken)
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                before = signal.signal(number, self._taken)
+                if number == signal.SIGHUP and before == signal.SIG_IGN:
+                    signal.signal(number, before)
+                else:
+                    self._before[number] = before
         return self
 
     def __exit__(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from stackledger.capture.private import opener
 from stackledger.capture.writer import sync_folder, unwritable
 from stackledger.manifest import FILE_NAME, Manifest
 
@@ -25,7 +26,7 @@ def save(manifest: Manifest, folder: Path) -> None:
     temporary = path.with_name(f".{FILE_NAME}.tmp")
     content = msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
     try:
-        with temporary.open("wb") as file:
+        with open(temporary, "wb", opener=opener) as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

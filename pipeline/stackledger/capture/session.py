@@ -36,7 +36,7 @@ from pathlib import Path
 
 from stackledger import catalog, diagnostics
 from stackledger.capture import bpftrace as tracing
-from stackledger.capture import topology
+from stackledger.capture import private, topology
 from stackledger.capture.clock import anchor
 from stackledger.capture.control import Control
 from stackledger.capture.interrupts import Interrupts
@@ -118,7 +118,9 @@ def record(
             recording = Recording(streams, writer, manifest, control, interrupts, on_progress)
             if not recording.attach(options.attach_limit_s):
                 return _abandoned(folder, manifest, writer, streams)
-            return _run(options, recording, folder, writer, streams)
+            outcome = _run(options, recording, folder, writer, streams)
+        private.hand_over(folder)
+        return outcome
     except BaseException as failure:
         _kill(streams)
         with suppress(StackledgerError):
@@ -129,6 +131,7 @@ def record(
             _finish(manifest, "failed", str(failure) or type(failure).__name__)
             with suppress(StackledgerError):
                 save(manifest, folder)
+            private.hand_over(folder)
             diagnostics.note(f"what was recorded until then: {folder}")
         raise
 
@@ -221,9 +224,10 @@ def _own_version() -> str:
 
 def _make_folder(store: Path, manifest: Manifest) -> Path:
     day = time.strftime("%Y-%m-%d", time.gmtime())
-    folder = store / f"dt={day}" / f"host={safe_word(manifest.host)}" / f"capture={manifest.id}"
+    names = (f"dt={day}", f"host={safe_word(manifest.host)}", f"capture={manifest.id}")
+    folder = store.joinpath(*names)
     try:
-        folder.mkdir(parents=True)
+        private.make(store, names)
         # Root can make folders on a full disk; a byte tells.
         trial = folder / ".trial"
         trial.write_bytes(b"0" * 4096)

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 import stackledger.capture.quickarrow  # noqa: F401 - saves 0.3 ms on many calls
 from stackledger.capture.growing import GrowingParts
+from stackledger.capture.private import FOLDER, opener
 from stackledger.errors import StackledgerError
 from stackledger.schema import TABLES
 
@@ -150,8 +151,8 @@ def write_part(rows: list[pa.Table], path: Path, *, lasting: bool = True) -> int
     whole = _in_order(rows) if lasting else pa.concat_tables(rows)
     temporary = path.with_name(f".{path.name}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
+        path.parent.mkdir(FOLDER, parents=True, exist_ok=True)
+        with open(temporary, "wb", opener=opener) as file:
             pq.write_table(whole, file, store_schema=False, **_encoding(whole, lasting=lasting))
             file.flush()
             if lasting:

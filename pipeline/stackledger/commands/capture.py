@@ -180,12 +180,14 @@ def _link(outcome: Outcome) -> None:
     if received <= ENOUGH:
         return
     from stackledger.analysis.linking import keep
+    from stackledger.capture.private import hand_over
     from stackledger.manifest import load
     from stackledger.store import Capture
 
     diagnostics.note(f"linking {received:,} requests to their transactions (Ctrl-C skips it)")
     try:
         keep(Capture(outcome.folder, load(outcome.folder)))
+        hand_over(outcome.folder)
     except StackledgerError as failure:
         diagnostics.warning(str(failure))
     except KeyboardInterrupt:
