@@ -35,6 +35,7 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
     ("live", "stackledger.commands.live", "Print what happens now; stores nothing."),
     ("captures", "stackledger.commands.captures", "What the store holds."),
     ("show", "stackledger.commands.show", "One capture: tables, losses, layers; its schema."),
+    ("repair", "stackledger.commands.repair", "Finish a capture whose recording was cut off."),
     ("diagnose", "stackledger.commands.diagnose", "What is wrong, its evidence, what to do next."),
     ("attribute", "stackledger.commands.attribute", "Which layer and resource took the time."),
     ("diff", "stackledger.commands.diff", "Two captures or windows: what changed, and by chance?"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -104,7 +103,7 @@ def _facts(connection: duckdb.DuckDBPyConnection, capture: Capture) -> None:
             told.host,
             told.state,
             told.started_ns,
-            told.ended_ns or _last_ts_ns(capture),
+            told.ended_ns or capture.last_ts_ns,
             told.machine.cpus,
             told.machine.memory_bytes,
         ],
@@ -142,12 +141,6 @@ def name_syscalls(connection: duckdb.DuckDBPyConnection, machine: str) -> None:
             # A return from a signal's handler leaves no number behind.
             [[*names.values(), -1], [*names, "rt_sigreturn"]],
         )
-
-
-def _last_ts_ns(capture: Capture) -> int:
-    """Return the time of the last part of a capture that was cut off."""
-    parts = [Path(file) for table in capture.tables for file in capture.files(table)]
-    return max((part.stat().st_mtime_ns for part in parts), default=capture.manifest.started_ns)
 
 
 def _layer_rules(

@@ -82,6 +82,12 @@ class Capture:
         return boot == told.boot_id and started_ns <= told.clock[0].boottime_ns
 
     @property
+    def last_ts_ns(self) -> int:
+        """The time of its last part: the end of a capture that was cut off."""
+        parts = [Path(file) for table in self.tables for file in self.files(table)]
+        return max((part.stat().st_mtime_ns for part in parts), default=self.manifest.started_ns)
+
+    @property
     def condition(self) -> str:
         """What there is to say about a capture that is not whole, empty where it is."""
         told = self.manifest

@@ -398,6 +398,12 @@ def test_sigkill_in_mid_capture(ground):
     assert "incomplete: its recording was cut off" in shown.stdout
     after = ground.run("sql", "cut", WRITTEN)
     assert (after.returncode, after.stdout) == (0, "n\n101\n")
+    repaired = ground.run("repair", "cut")
+    assert (repaired.returncode, repaired.stderr) == (0, "")
+    told = ground.manifest()
+    assert (told["state"], told["error"]) == ("failed", "cut off")
+    assert {one["table"]: one["received"] for one in told["losses"]}["block_io"] >= 101
+    assert ground.run("sql", "cut", WRITTEN).stdout == "n\n101\n"
 
 
 def _rows(ground: Ground, table: str) -> int:

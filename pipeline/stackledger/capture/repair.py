@@ -1,0 +1,68 @@
+"""Finishes a capture whose recording was cut off: its parts are checked, its account is made."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from stackledger.capture.manifest import save
+from stackledger.manifest import Loss, Manifest
+
+CUT_OFF = "cut off"
+_SET_ASIDE = ".broken"
+_UNFINISHED = ".*.tmp"
+
+
+@dataclass(slots=True)
+class Repaired:
+    """What was done: rows by table, files that could not be read, files never finished."""
+
+    rows: dict[str, int] = field(default_factory=dict)
+    set_aside: list[Path] = field(default_factory=list)
+    removed: int = 0
+
+
+def repair(folder: Path, manifest: Manifest, ended_ns: int) -> Repaired:
+    """Make a cut-off capture a finished one, and save its manifest.
+
+    A part that cannot be read to its end is renamed, and no longer read. What the kernel
+    produced nobody was there to hear, so the account has what was received alone.
+    `ended_ns` is since the epoch. Raises StackledgerError where the folder cannot be written.
+    """
+    done = Repaired()
+    for leftover in (*folder.glob(_UNFINISHED), *folder.glob(f"*/{_UNFINISHED}")):
+        shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+        done.removed += 1
+    for part in sorted(folder.glob("*/part-*.parquet")):
+        rows = _rows(part)
+        if rows is None:
+            done.set_aside.append(part.rename(part.with_name(part.name + _SET_ASIDE)))
+        else:
+            done.rows[part.parent.name] = done.rows.get(part.parent.name, 0) + rows
+    printed = {table for run in manifest.probes for table in run.tables}
+    manifest.losses = [
+        Loss(table=table, produced=None, received=rows, lost=None, undecodable=0)
+        for table, rows in sorted(done.rows.items())
+        if table in printed
+    ]
+    for run in manifest.probes:
+        if run.state in ("starting", "recording"):
+            run.state, run.error = "failed", CUT_OFF
+            run.rows = sum(done.rows.get(table, 0) for table in run.tables)
+    manifest.state, manifest.error, manifest.writer_pid = "failed", CUT_OFF, 0
+    manifest.ended_ns = max(ended_ns, manifest.started_ns)
+    save(manifest, folder)
+    return done
+
+
+def _rows(part: Path) -> int | None:
+    """Return the rows of a part, None where it cannot be read to its end."""
+    try:
+        with pq.ParquetFile(part) as file:
+            return sum(int(batch.num_rows) for batch in file.iter_batches())
+    except (pa.ArrowException, OSError):
+        return None
