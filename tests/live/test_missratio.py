@@ -194,7 +194,8 @@ def test_the_hit_rate_with_more_memory_is_foretold(
     today = _miss_ratio(sql, said["pid"])
     print(f"1x: model {curve.predicted_today:.4f}, measured {today:.4f}")
     assert curve.measured_today == pytest.approx(today, abs=0.01)
-    assert abs(curve.predicted_today - today) <= 0.05
+    # Uncorrected: today is what the larger sizes are corrected by.
+    assert abs(curve.predicted_today - today) <= 0.08
     for times in (2, 4):
         larger = curve.today_bytes + (times - 1) * MEMORY
         foretold, band = curve.miss_ratio(larger), curve.interval(larger)
