@@ -54,6 +54,15 @@ def test_a_cut_off_capture_is_finished(torn, run):
     assert (again.code, again.stderr) == (0, "nothing to repair: its recording ended (failed)\n")
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_under_sudo_it_is_the_askers_in_the_end(torn, run, monkeypatch):
+    store, folder = torn
+    monkeypatch.setenv("SUDO_UID", "1234")
+    monkeypatch.setenv("SUDO_GID", "1235")
+    assert run("repair", "--store", str(store)).code == 0
+    assert {path.stat().st_uid for path in (folder, *folder.rglob("*"))} == {1234}
+
+
 @pytest.mark.parametrize("damage", ["empty", "half", "torn"])
 def test_a_part_that_cannot_be_read_is_set_aside(damage, torn, run):
     store, folder = torn

@@ -187,6 +187,15 @@ def test_a_full_disk_costs_the_links_alone(on_disk, tmp_path):
         subprocess.run(["umount", small], check=True)
 
 
+def test_too_little_memory_costs_the_links_alone(on_disk, monkeypatch):
+    capture = on_disk("chain")
+    monkeypatch.setattr(linking, "_MEMORY", "1MB")
+    before = sorted(path.name for path in capture.folder.iterdir())
+    with pytest.raises(StackledgerError, match="links were not kept"):
+        linking.keep(capture, enough=0)
+    assert sorted(path.name for path in capture.folder.iterdir()) == before
+
+
 def test_a_folder_that_cannot_be_written_is_said(on_disk, monkeypatch):
     capture = on_disk("chain")
 

@@ -25,13 +25,12 @@ if TYPE_CHECKING:
 
     from stackledger.store import Capture
 
-REQUESTS, UNTRACED = "requests", "untraced_call"
 _PREFIX = "linked-"
 # It runs beside the servers that were traced.
 _MEMORY = "2GB"
 # Who serves a process, and as which layer, is decided when it is read: rules change.
 _FILES = {
-    REQUESTS: """
+    "requests": """
 SELECT
   q.* EXCLUDE (service, layer, unexplained_ns),
   r.conn_ts_ns,
@@ -48,7 +47,7 @@ LEFT JOIN tree AS t USING (sock, recv_ts_ns)
 LEFT JOIN roots AS o ON o.sock = t.root_sock AND o.recv_ts_ns = t.root_recv_ts_ns
 LEFT JOIN request AS c
   ON c.sock = q.parent_sock AND c.recv_ts_ns = q.parent_recv_ts_ns""",
-    UNTRACED: "FROM untraced_call",
+    "untraced_call": "FROM untraced_call",
     "request_io": "FROM request_io",
     "given_io": "FROM given_io",
 }
@@ -110,6 +109,8 @@ def keep(capture: Capture, *, enough: int = ENOUGH) -> Path | None:
     They appear whole or not at all. Raises StackledgerError where they cannot be written:
     the capture is as good without them.
     """
+    import duckdb
+
     from stackledger.analysis import assembly
     from stackledger.store import connect
 
@@ -121,10 +122,10 @@ def keep(capture: Capture, *, enough: int = ENOUGH) -> Path | None:
         if row is None or row[0] <= enough:
             return None
         connection.execute(f"SET memory_limit = '{_MEMORY}'")
-        assembly.assemble(connection, read=_FILES)
-        assembly.keep(connection, *_STEPS)
         scratch = capture.folder / f".{target.name}.{os.getpid()}.tmp"
         try:
+            assembly.assemble(connection, read=_FILES)
+            assembly.keep(connection, *_STEPS)
             scratch.mkdir(0o700)
             for name, select in _FILES.items():
                 _write(connection, select, scratch / f"{name}.parquet")
@@ -132,18 +133,15 @@ def keep(capture: Capture, *, enough: int = ENOUGH) -> Path | None:
             scratch.rename(target)
         except OSError as failure:
             raise _unwritable(failure.strerror or str(failure)) from None
+        except duckdb.Error as failure:  # no memory, no room, a part that is broken
+            raise _unwritable(str(failure).splitlines()[0]) from None
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
     return target
 
 
 def _write(connection: duckdb.DuckDBPyConnection, select: str, path: Path) -> None:
-    import duckdb
-
-    try:
-        connection.execute(_WRITE.format(select=select), [str(path)])
-    except (duckdb.IOException, duckdb.OutOfMemoryException) as failure:
-        raise _unwritable(str(failure).splitlines()[0]) from None
+    connection.execute(_WRITE.format(select=select), [str(path)])
     path.chmod(0o600)
     with path.open("rb+") as file:
         os.fsync(file.fileno())

@@ -20,6 +20,7 @@ def repair(word: CaptureWord = "last", store: StoreOption = None) -> None:
     Checks every part, sets aside what cannot be read, and makes the account that the
     recording could not. Nothing that was recorded is deleted.
     """
+    from stackledger.capture.private import hand_over
     from stackledger.capture.repair import repair as finish
     from stackledger.report.format import count
     from stackledger.store import find
@@ -44,6 +45,7 @@ def repair(word: CaptureWord = "last", store: StoreOption = None) -> None:
     for path in done.set_aside:
         diagnostics.warning(f"cannot be read, set aside: {path}")
     _link(capture)
+    hand_over(capture.folder)
     rows = sum(done.rows.values())
     typer.echo(
         f"{told.name or told.id}: {count(rows)} rows in {len(done.rows)} tables,"
