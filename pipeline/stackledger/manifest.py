@@ -77,7 +77,10 @@ class Topology(msgspec.Struct, kw_only=True):
 
 
 class ProbeRun(msgspec.Struct, kw_only=True):
-    """One probe's part: `state` is starting, recording, complete, failed or unavailable."""
+    """One probe's part.
+
+    `state` is starting, recording, complete, stopped, failed or unavailable.
+    """
 
     name: str
     variant: str
@@ -92,6 +95,23 @@ class ProbeRun(msgspec.Struct, kw_only=True):
     skipped_runs: int = 0  # times the kernel did not run one of its programs
     complaints: list[str] = []
     undecodable: list[str] = []  # a few samples
+    bpftrace_cpu_ns: int | None = None  # while it recorded
+    programs_cpu_ns: int | None = None  # of its programs in the kernel, None where not known
+    stopped_ns: int = 0  # since the epoch: when it was stopped for what it cost
+    stopped_why: str = ""
+
+
+class Overhead(msgspec.Struct, kw_only=True):
+    """What the recording itself took; each probe's own is in its run."""
+
+    elapsed_ns: int
+    cpus: int
+    stackledger_cpu_ns: int  # of the process that wrote the capture
+    counters_every_s: int = 1  # at its end: how often the host's counters were taken
+
+    def share(self, cpu_ns: int) -> float:
+        """Return a CPU time as a share of all that the host had meanwhile."""
+        return cpu_ns / max(1, self.elapsed_ns * self.cpus)
 
 
 class OwnColumn(msgspec.Struct, kw_only=True):
@@ -157,7 +177,17 @@ class Manifest(msgspec.Struct, kw_only=True):
     probes: list[ProbeRun]
     own_tables: list[OwnTable] = []
     losses: list[Loss] = []
+    overhead: Overhead | None = None  # None before its end, and of older captures
     command: Command | None = None
+
+    @property
+    def overhead_share(self) -> float | None:
+        """What the recording took of the host's CPU time, None where it was not measured."""
+        if self.overhead is None:
+            return None
+        probes = sum(one.bpftrace_cpu_ns or 0 for one in self.probes)
+        programs = sum(one.programs_cpu_ns or 0 for one in self.probes)
+        return self.overhead.share(self.overhead.stackledger_cpu_ns + probes + programs)
 
 
 class _Version(msgspec.Struct):

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     import duckdb
 
+    from stackledger.manifest import Manifest
     from stackledger.schema import Table
     from stackledger.store import Capture
 
@@ -115,10 +116,35 @@ def _facts(connection: duckdb.DuckDBPyConnection, capture: Capture) -> None:
     for one in told.losses:
         row = [one.table, one.produced, one.received, one.lost, one.undecodable]
         connection.execute("INSERT INTO loss VALUES ($1, $2, $3, $4, $5)", row)
+    _overhead(connection, told)
     connection.execute("CREATE TABLE disk (dev INTEGER, name VARCHAR, size_bytes BIGINT)")
     for disk in told.topology.disks:
         connection.execute(
             "INSERT INTO disk VALUES ($1, $2, $3)", [disk.dev, disk.name, disk.size_bytes]
+        )
+
+
+def _overhead(connection: duckdb.DuckDBPyConnection, told: Manifest) -> None:
+    """What the recording cost: one row per probe and one of stackledger, none where not known."""
+    connection.execute(
+        "CREATE TABLE overhead (probe VARCHAR, state VARCHAR, stopped_ts_ns BIGINT,"
+        " bpftrace_cpu_ns BIGINT, programs_cpu_ns BIGINT, stackledger_cpu_ns BIGINT,"
+        " elapsed_ns BIGINT, cpus INTEGER)"
+    )
+    if told.overhead is None:
+        return
+    spent = told.overhead
+    rows: list[list[str | int | None]] = [
+        [run.name, run.state, run.stopped_ns or None, run.bpftrace_cpu_ns, run.programs_cpu_ns]
+        for run in told.probes
+        if run.bpftrace_cpu_ns is not None
+    ]
+    own = spent.stackledger_cpu_ns
+    rows = [*([*row, None] for row in rows), ["", told.state, None, None, None, own]]
+    for row in rows:
+        connection.execute(
+            "INSERT INTO overhead VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            [*row, spent.elapsed_ns, spent.cpus],
         )
 
 

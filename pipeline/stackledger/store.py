@@ -97,7 +97,12 @@ class Capture:
             return "its recording was cut off: what was written until then is whole"
         if told.state == "failed":
             return f"its recording failed: {told.error or 'no reason is known'}"
-        return ""
+        stopped = [
+            f"{run.name} was stopped after {(run.stopped_ns - told.started_ns) / 1e9:.0f} s"
+            for run in told.probes
+            if run.stopped_ns
+        ]
+        return f"{', '.join(stopped)}, to cost no more than was allowed" if stopped else ""
 
 
 def default_store() -> Path:

@@ -15,7 +15,7 @@ import pytest
 
 from stackledger import store
 from stackledger.analysis.assembly import assemble
-from stackledger.manifest import Disk, Loss, Machine, Manifest, Topology
+from stackledger.manifest import Disk, Loss, Machine, Manifest, Overhead, ProbeRun, Topology
 from stackledger.schema import SCHEMA_VERSION, TABLES, Column
 
 if TYPE_CHECKING:
@@ -61,8 +61,24 @@ def manifest() -> Manifest:
         topology=Topology(
             disks=[Disk(dev=8 << 20, name="sda", major=8, minor=0, size_bytes=1, rotational=False)]
         ),
-        probes=[],
+        probes=[
+            _run("block_io", 20_000_000, 10_000_000),
+            _run("request_ledger", 50_000_000, None),
+        ],
+        overhead=Overhead(elapsed_ns=10**9, cpus=2, stackledger_cpu_ns=30_000_000),
         losses=[Loss(table="call", produced=10, received=8, lost=1, undecodable=1)],
+    )
+
+
+def _run(probe: str, bpftrace_cpu_ns: int, programs_cpu_ns: int | None) -> ProbeRun:
+    return ProbeRun(
+        name=probe,
+        variant="",
+        sha256="",
+        tables=[],
+        state="complete",
+        bpftrace_cpu_ns=bpftrace_cpu_ns,
+        programs_cpu_ns=programs_cpu_ns,
     )
 
 

@@ -27,30 +27,39 @@ class Control:
 
     def __init__(self) -> None:
         self._secret = f"sl-{secrets.token_hex(5)}"
+        self._words = 0
         self._prctl = ctypes.CDLL(None, use_errno=True).prctl
 
-    def wrap(self, program: str) -> str:
-        """Return the program with the two probes; `// @stopped` leaves a probe after the stop."""
+    def word(self) -> str:
+        """Return a word for one program alone: two letters, as many as fit into a thread's name."""
+        self._words += 1
+        return chr(ord("A") + self._words // 26) + chr(ord("A") + self._words % 26)
+
+    def wrap(self, program: str, word: str = "") -> str:
+        """Return the program with the two probes; `// @stopped` leaves a probe after the stop.
+
+        `word`: what stops this program alone.
+        """
         # The first on the first line, for a map has no type before it is assigned
         # and errors name lines; the second last, for probes attach in their order.
         program = _SHEBANG.sub("", program)
         program = _STOPPED.sub(r"\1if (@stackledger_stopped != 0) { return; }", program)
-        return self._stop() + program + self._ready()
+        return self._stop(word) + program + self._ready()
 
-    def wrap_own(self, script: str) -> str:
+    def wrap_own(self, script: str, word: str = "") -> str:
         """Return a user's script with the two probes behind it.
 
         Nothing comes before it: declarations have to, and errors name lines.
         """
-        return f"{_SHEBANG.sub(chr(10), script)}\n{self._stop()}{self._ready()}"
+        return f"{_SHEBANG.sub(chr(10), script)}\n{self._stop(word)}{self._ready()}"
 
     def ask_ready(self) -> None:
         """Have every program that is wholly attached print a row."""
         self._call(_READY)
 
-    def stop(self) -> None:
-        """Have every program print a last row."""
-        self._call(_STOP)
+    def stop(self, word: str = _STOP) -> None:
+        """Have every program, or the one of that word, print a last row."""
+        self._call(word)
 
     def _call(self, word: str) -> None:
         """Have this thread bear the secret name for a moment."""
@@ -59,14 +68,16 @@ class Control:
         self._prctl(_SET_NAME, f"{self._secret}{word}".encode(), 0, 0, 0)
         self._prctl(_SET_NAME, own, 0, 0, 0)
 
-    def _stop(self) -> str:
+    def _stop(self, word: str) -> str:
         return (
-            f"{self._probe(_STOP)} {{ @stackledger_stopped = (uint64)1; "
+            f"{self._probe(_STOP, word)} {{ @stackledger_stopped = (uint64)1; "
             f'print(("{STOPPED_ROW}", nsecs)); }}\n'
         )
 
     def _ready(self) -> str:
         return f'\n{self._probe(_READY)} {{ print(("{ATTACHED_ROW}", nsecs)); }}\n'
 
-    def _probe(self, word: str) -> str:
-        return f'tracepoint:task:task_rename /args->newcomm == "{self._secret}{word}"/'
+    def _probe(self, *words: str) -> str:
+        names = (f'args->newcomm == "{self._secret}{word}"' for word in words if word)
+        named = " || ".join(names)
+        return f"tracepoint:task:task_rename /{named}/"

@@ -97,7 +97,7 @@ class Intake:
         for table in self.tables:
             received, broken = self.received[table], self._undecodable.get(table, 0)
             produced = self._produced.get(table)
-            if produced is None and self.run.state == "complete" and not self.own:
+            if produced is None and self.run.state in ("complete", "stopped") and not self.own:
                 produced = 0 if received == 0 else None
             if len(self.tables) == 1:
                 broken += unknown

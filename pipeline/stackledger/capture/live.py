@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from stackledger.capture import bpftrace as tracing
+from stackledger.capture.budget import Budget
 from stackledger.capture.control import Control
 from stackledger.capture.interrupts import Interrupts
 from stackledger.capture.recording import Recording, Sink
@@ -38,8 +39,9 @@ def watch(options: Options, sink_for: Callable[[Manifest], Sink]) -> list[Loss]:
     try:
         with Interrupts() as interrupts:
             start(programs, options, bpftrace, control, streams)
+            unlimited = Budget(None, control)
             recording = Recording(
-                streams, late, manifest, control, interrupts, lambda _progress: None
+                streams, late, manifest, control, interrupts, unlimited, lambda _progress: None
             )
             if not recording.attach(options.attach_limit_s):
                 return []

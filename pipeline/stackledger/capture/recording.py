@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from stackledger import diagnostics
 from stackledger.capture import topology
+from stackledger.capture.budget import Budget
 from stackledger.capture.clock import anchor
 from stackledger.capture.control import Control
 from stackledger.capture.counters.sampler import Sampler
@@ -79,6 +80,7 @@ class Recording:
         manifest: Manifest,
         control: Control,
         interrupts: Interrupts,
+        budget: Budget,
         on_progress: Callable[[Progress], None],
     ) -> None:
         self.manifest = manifest
@@ -86,11 +88,13 @@ class Recording:
         self._writer = writer
         self._control = control
         self._interrupts = interrupts
+        self._budget = budget
         self._on_progress = on_progress
         self._selector = selectors.DefaultSelector()
         self._known_processes: set[tuple[int, int]] = set()
         self._open_files = OpenFiles() if wanted(t for one in streams for t in one.tables) else None
         self._pause_s = _PAUSE_S
+        self._ticks = 0
         self._started = time.monotonic()
         self._begun = anchor()
         for stream in streams:
@@ -157,6 +161,7 @@ class Recording:
         self._started = time.monotonic()
         self._begun = anchor()
         self.manifest.started_ns = self._begun.realtime_ns
+        self._budget.begin(self._streams)
 
     def run(self, duration_s: float | None, command: subprocess.Popen[bytes] | None) -> None:
         """Record until the time is over, the command has ended, a signal comes, or all failed."""
@@ -184,8 +189,10 @@ class Recording:
             taken = self._pump(min(0.1, max(0.0, next_tick - now)), self._pause_s)
             self._adapt(taken, time.monotonic() - now)
             self._notice_ends()
+            self._budget.end_stopped(self._streams)
             if now >= next_tick:
                 self._tick(sampler)
+                self._budget.tick(self._streams)
                 next_tick += _TICK_S
                 next_tick = max(next_tick, time.monotonic())
             if now >= next_anchor:
@@ -193,11 +200,12 @@ class Recording:
                 self.manifest.clock.append(anchor())
                 self._processes()
         self.manifest.ended_ns = anchor().realtime_ns
-        self._tick(sampler)
+        self._tick(sampler, last=True)
 
     def _goes_on(self) -> bool:
         # Without a probe the host's counters alone are looked at.
-        return not self._streams or any(stream.open for stream in self._streams)
+        some = not self._streams or any(stream.open for stream in self._streams)
+        return some and not self._budget.spent
 
     def _adapt(self, taken: int, elapsed_s: float) -> None:
         if taken:
@@ -221,10 +229,12 @@ class Recording:
     def stop(self, grace_s: float) -> bool:
         """End every bpftrace and take in its last rows; False on a second signal."""
         self._notice_ends()
+        self.manifest.overhead = self._budget.end(self._streams)
         self._quiesce(grace_s)
         for stream in self._streams:
-            stream.run.skipped_runs = stream.tracer.skipped()
-            stream.tracer.interrupt()
+            if not self._budget.told_to_end(stream):
+                stream.run.skipped_runs = stream.tracer.skipped()
+                stream.tracer.interrupt()
         self._take_last(grace_s)
         if self._interrupts.count > 1:
             return False
@@ -274,10 +284,12 @@ class Recording:
             self._decode()
             quiet = 0.0 if came else quiet + time.monotonic() - now
 
-    def _tick(self, sampler: Sampler) -> None:
+    def _tick(self, sampler: Sampler, *, last: bool = False) -> None:
         self._decode()
-        for table, rows in sampler.tick(anchor(), self.manifest.clock_offset_ns).items():
-            self._writer.grow(table, rows)
+        self._ticks += 1
+        if last or self._ticks % self._budget.counters_every_s == 0:
+            for table, rows in sampler.tick(anchor(), self.manifest.clock_offset_ns).items():
+                self._writer.grow(table, rows)
         self._writer.flush()
         self._report("recording")
 

@@ -37,6 +37,7 @@ from pathlib import Path
 from stackledger import catalog, diagnostics
 from stackledger.capture import bpftrace as tracing
 from stackledger.capture import private, topology
+from stackledger.capture.budget import Budget
 from stackledger.capture.clock import anchor
 from stackledger.capture.control import Control
 from stackledger.capture.interrupts import Interrupts
@@ -73,6 +74,7 @@ class Options:
     function: str = ""  # FILE:NAME, what function_latency times
     payload: bool = False
     bpftrace: tuple[str, ...] | None = None  # how to call it; None finds it
+    max_overhead: float | None = None  # of the host's CPU time: 0.02 is 2 %
     attach_limit_s: float = field(default_factory=lambda: attach_limit_s("60s"))
     stop_grace_s: float = 30.0  # of silence: detaching takes long on an overloaded host
     map_keys: int = 32768
@@ -115,7 +117,10 @@ def record(
                     stream.copy = opened.enter_context(raw.open("wb"))
             manifest.own_tables = [own for stream in streams for own in stream.own_tables()]
             manifest.probes = [*(stream.run for stream in streams), *unavailable]
-            recording = Recording(streams, writer, manifest, control, interrupts, on_progress)
+            budget = Budget(options.max_overhead, control)
+            recording = Recording(
+                streams, writer, manifest, control, interrupts, budget, on_progress
+            )
             if not recording.attach(options.attach_limit_s):
                 return _abandoned(folder, manifest, writer, streams)
             outcome = _run(options, recording, folder, writer, streams)
@@ -204,6 +209,7 @@ def new_manifest(options: Options, bpftrace: tracing.Bpftrace) -> Manifest:
             "function": options.function,
             "map_keys": options.map_keys,
             "string_bytes": options.string_bytes,
+            "max_overhead": options.max_overhead,
         },
         filters={
             "pid": [str(pid) for pid in options.filters.pids],

@@ -63,10 +63,13 @@ def start(
     for program in programs:
         probe = program.probe
         own = probe.grade == catalog.OWN
+        word = control.word()
         prepared = (
-            kerneltypes.Prepared(control.wrap_own(program.text))
+            kerneltypes.Prepared(control.wrap_own(program.text, word))
             if own
-            else kerneltypes.prepared(control.wrap(program.text), btf.of_kernel(), bpftrace.version)
+            else kerneltypes.prepared(
+                control.wrap(program.text, word), btf.of_kernel(), bpftrace.version
+            )
         )
         tracer = tracing.Tracer(
             bpftrace,
@@ -86,6 +89,7 @@ def start(
         )
         stream = Stream(probe, program.text, tracer)
         stream.payload = options.payload
+        stream.word = word
         stream.optional = not options.requires(probe)
         streams.append(stream)
 

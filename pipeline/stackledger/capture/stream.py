@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import BinaryIO
 
 from stackledger.capture.bpftrace import Tracer
@@ -17,6 +18,8 @@ class Stream(Intake):
         super().__init__(probe, program)
         self.tracer = tracer
         self.copy: BinaryIO | None = None  # where its raw lines are kept too
+        self.word = ""  # that its program alone listens to
+        self.heard_s = 0.0  # when it last said something
         self.optional = False  # the capture goes on without it where the host cannot run it
         self._errors_open = True
 
@@ -41,4 +44,6 @@ class Stream(Intake):
                 self.take(data)
                 if self.copy is not None:
                     self.copy.write(data)
+        if taken:
+            self.heard_s = time.monotonic()
         return taken

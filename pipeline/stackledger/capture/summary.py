@@ -60,6 +60,14 @@ def summary(outcome: Outcome) -> list[str]:
             f" {lost} lost, {loss.undecodable:,} undecodable"
         )
     lines += [f"  {run.name}: {run.error}" for run in told.probes if run.error]
+    lines += [
+        f"  {run.name} was stopped: {run.stopped_why}" for run in told.probes if run.stopped_ns
+    ]
+    if told.overhead_share is not None and told.overhead is not None:
+        lines.append(
+            f"  recording took {told.overhead_share:.1%} of the CPU time of"
+            f" {told.overhead.cpus} CPUs: stackledger query overhead"
+        )
     tables = {table for run in told.probes for table in run.tables}
     name = told.name or told.id
     if "request" in tables:

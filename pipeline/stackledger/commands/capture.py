@@ -84,6 +84,14 @@ def capture(
             help="Exit 5 where a larger share of rows was lost, 0 to 1.",
         ),
     ] = 0.01,
+    max_overhead: Annotated[
+        str | None,
+        typer.Option(
+            "--max-overhead",
+            metavar="SHARE",
+            help="Of the host's CPU time, as 2%: probes are stopped to stay below.",
+        ),
+    ] = None,
     attach_limit: Annotated[
         str,
         typer.Option(
@@ -98,6 +106,7 @@ def capture(
 
     Needs root. Nothing is instrumented or restarted. A second Ctrl-C ends it at once.
     """
+    from stackledger.capture.budget import share
     from stackledger.capture.preconditions import require
     from stackledger.capture.program import Filters
     from stackledger.capture.script import from_file, from_line
@@ -124,6 +133,7 @@ def capture(
         filters=Filters(tuple(pid or ()), tuple(comm or ()), tuple(cgroup or ())),
         function=function,
         payload=payload,
+        max_overhead=None if max_overhead is None else share(max_overhead),
         attach_limit_s=seconds(attach_limit),
     )
     check(options)

@@ -41,6 +41,9 @@ def caveats(
 
 
 def _capture(told: Overview) -> list[Caveat]:
+    if told.stopped:
+        words = f"To cost no more than was allowed, probes were stopped: {text(told.stopped, 400)}."
+        return [Caveat(f"{words} What they record is missing from then on.", True)]
     if told.state == "complete":
         return []
     reason = {

@@ -38,6 +38,8 @@ class Overview:
     linked_share: float | None
     cpu_share: float | None
     memory_share: float | None
+    overhead_share: float | None  # of the host's CPU time, what recording took
+    stopped: str | None  # probes that --max-overhead stopped, and when
 
     @property
     def window_ns(self) -> int:
@@ -92,6 +94,14 @@ def overview(connection: duckdb.DuckDBPyConnection) -> Overview:
               user_ns + system_ns + iowait_ns + steal_ns + idle_ns), 0) AS cpu,
             1.0 - avg(mem_available_bytes) / nullif(avg(mem_total_bytes), 0) AS mem
           FROM host_cpu
+        ), spent AS (
+          SELECT sum(coalesce(bpftrace_cpu_ns, 0) + coalesce(programs_cpu_ns, 0)
+              + coalesce(stackledger_cpu_ns, 0))
+            / nullif(any_value(elapsed_ns * overhead.cpus), 0) AS share,
+            string_agg(probe || ' after '
+              || round((stopped_ts_ns - started_ts_ns) / 1e9)::BIGINT || ' s', ', '
+              ORDER BY stopped_ts_ns, probe) AS stopped
+          FROM overhead CROSS JOIN capture
         ), told AS (
           SELECT * FROM capture, span ORDER BY started_ts_ns, id LIMIT 1
         )
@@ -101,8 +111,10 @@ def overview(connection: duckdb.DuckDBPyConnection) -> Overview:
           coalesce(nullif(t.from_ts_ns, 0), r.first_ts_ns, 0),
           coalesce(nullif(t.until_ts_ns, 0), r.last_ts_ns, 0),
           coalesce(t.cpus, 0), r.roots, r.requests, r.still_open, r.errors,
-          r.p[1], r.p[2], r.p[3], l.share, h.cpu, h.mem
+          r.p[1], r.p[2], r.p[3], l.share, h.cpu, h.mem,
+          o.share, o.stopped
         FROM roots AS r CROSS JOIN linked AS l CROSS JOIN host AS h
+        CROSS JOIN spent AS o
         LEFT JOIN told AS t ON true
         """
     ).fetchone()

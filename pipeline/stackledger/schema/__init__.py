@@ -34,6 +34,6 @@ _SUBJECTS = (
 TABLES: dict[str, Table] = {table.name: table for subject in _SUBJECTS for table in subject.TABLES}
 
 # Relations that the store makes of the manifest and of the layer rules.
-FACTS = frozenset(("capture", "disk", "layer_rule", "loss", "syscall_name"))
+FACTS = frozenset(("capture", "disk", "layer_rule", "loss", "overhead", "syscall_name"))
 
 __all__ = ["FACTS", "SCHEMA_VERSION", "TABLES", "Column", "Table"]
