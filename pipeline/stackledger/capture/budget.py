@@ -19,6 +19,7 @@ from stackledger.errors import UsageError
 from stackledger.manifest import Overhead
 
 _QUIET_S, _PATIENCE_S = 0.3, 10.0
+_ASK_AGAIN_S = 0.5
 _REMIND_S = 2.0
 _SELDOM_S = 8
 _SHARE = re.compile(r"(\d{1,3}(?:\.\d{1,6})?)\s*%")
@@ -40,6 +41,7 @@ class _Stopping:
     """A probe on its way out: it prints its last rows, then its bpftrace is told to end."""
 
     since: float
+    asked: float
     told: float = 0.0
 
 
@@ -86,7 +88,7 @@ class Budget:
         stream.run.state = "stopped"
         stream.run.stopped_ns = anchor().realtime_ns
         stream.run.stopped_why = why
-        self._stopping[stream.run.name] = _Stopping(time.monotonic())
+        self._stopping[stream.run.name] = _Stopping(time.monotonic(), time.monotonic())
         self._control.stop(stream.word)
 
     def end_stopped(self, streams: list[Stream]) -> None:
@@ -96,6 +98,11 @@ class Budget:
             one = self._stopping.get(stream.run.name)
             if one is None or not stream.open:
                 continue
+            if stream.stopped:
+                stream.run.stopped_ns = stream.stopped_ns
+            elif now - one.asked > _ASK_AGAIN_S:
+                one.asked = now
+                self._control.stop(stream.word)
             quiet = stream.stopped and now - stream.heard_s >= _QUIET_S
             if not quiet and now - one.since < _PATIENCE_S:
                 continue

@@ -70,6 +70,11 @@ class Intake:
         """Whether so much waits that it has to be decoded before more is read."""
         return self._waiting_bytes >= _DECODE_BYTES
 
+    @property
+    def stopped_ns(self) -> int:
+        """When the program stopped to print, since the epoch."""
+        return self._stopped_ns + self.offset_ns
+
     def rows(self) -> Iterator[tuple[str, pa.Table]]:
         """Decode what waits; yield rows in the registry's columns."""
         data = b"".join(self._waiting)
