@@ -1,11 +1,12 @@
-"""How fast bpftrace's lines become Parquet on one core, beside DuckDB's reader of JSON.
+"""How fast bpftrace's lines become Parquet on one core, beside others' readers of JSON.
 
     python bench/ingest.py [--rows 1000000]
 
 Lines as bpftrace prints them, with the spread of values of a busy host, are generated
 once; decoder, naming of requests, clock and writer take them as a capture does, in
-pieces of four megabytes, on one core. DuckDB reads the same file with one thread and writes
-the same columns. CPU seconds count, of all threads: neighbours on the host do not.
+pieces of four megabytes, on one core. DuckDB, polars, pyarrow and orjson (readers.py)
+read the same file with one thread and write the same columns; they name no request and
+unescape no bytes. CPU seconds count, of all threads: neighbours on the host do not.
 """
 
 from __future__ import annotations
@@ -21,8 +22,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "pipeline"))
 
-import duckdb
+import os
+
+os.environ["POLARS_MAX_THREADS"] = "1"  # read when it is imported
+
 import pyarrow as pa
+import readers
 
 from stackledger import catalog, resources
 from stackledger.capture.intake import Intake
@@ -108,48 +113,13 @@ def ours(probe: str, file: Path, store: Path) -> int:
     return writer.bytes
 
 
-def duckdb_tuples(probe: str, file: Path, store: Path) -> int:
-    """Have DuckDB read the same tuples and write the same columns."""
-    (emitted,) = catalog.probe(probe).emits
-    text = {"comm", "rwbs"}
-    items = ", ".join(
-        f"data[{at}]{'' if name in text else '::BIGINT'} AS {name}"
-        for at, name in enumerate(emitted.columns, start=2)
-    )
-    return _duckdb(f"SELECT {items} FROM lines", "data: 'VARCHAR[]'", file, store)
-
-
-def duckdb_texts(probe: str, file: Path, store: Path) -> int:
-    """The same for rows of printf; the first bytes stay as they are."""
-    columns = next(one.columns for one in catalog.probe(probe).emits if one.table == "request")
-    items = ", ".join(
-        f"part[{at}]{'' if name == 'first' else '::BIGINT'} AS {name}"
-        for at, name in enumerate(columns, start=2)
-    )
-    select = f"SELECT {items} FROM (SELECT string_split(data, chr(127)) AS part FROM lines)"
-    return _duckdb(select, "data: 'VARCHAR'", file, store)
-
-
-def _duckdb(select: str, column: str, file: Path, store: Path) -> int:
-    store.mkdir()
-    path = store / "part.parquet"
-    with duckdb.connect() as connection:
-        connection.execute("SET threads = 1")
-        connection.execute(
-            f"CREATE VIEW lines AS FROM read_json('{file}', format='newline_delimited',"
-            f" columns={{{column}}})"
-        )
-        connection.execute(f"COPY ({select}) TO '{path}' (FORMAT parquet, COMPRESSION zstd)")
-    return path.stat().st_size
-
-
 def measure(what: Callable[[str, Path, Path], int], probe: str, file: Path) -> tuple[float, int]:
     """Return the fewest CPU seconds of a few runs, and the bytes written."""
     best, size = float("inf"), 0
     for _ in range(_REPEATS):
         with tempfile.TemporaryDirectory() as folder:
             begun = time.process_time()
-            size = what(probe, file, Path(folder) / "store")
+            size = what(probe, file, Path(folder) / "part")
             best = min(best, time.process_time() - begun)
     return best, size
 
@@ -160,20 +130,20 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     rows = parser.parse_args().rows
     pa.set_cpu_count(1)
-    cases = (
-        ("block_io", "block_io.tracepoint", block_io, duckdb_tuples),
-        ("request", "request_ledger", request, duckdb_texts),
-    )
+    cases = (("block_io", "block_io.tracepoint", block_io), ("request", "request_ledger", request))
     print(f"{'table':10}{'reader':13}{'rows/s/core':>14}{'MB/s':>8}{'bytes/row':>11}")
     with tempfile.TemporaryDirectory() as folder:
-        for table, probe, lines, other in cases:
+        for table, probe, lines in cases:
             file = Path(folder) / f"{table}.jsonl"
             with file.open("w", encoding="ascii") as written:
                 written.writelines(lines(rows))
-            for name, reader in (("stackledger", ours), ("duckdb", other)):
+            for name, reader in {"stackledger": ours, **readers.READERS[table]}.items():
                 seconds, size = measure(reader, probe, file)
                 speed = file.stat().st_size / seconds / 1e6
-                print(f"{table:10}{name:13}{rows / seconds:14,.0f}{speed:8.0f}{size / rows:11.1f}")
+                print(
+                    f"{table:10}{name:13}{rows / seconds:14,.0f}{speed:8.0f}{size / rows:11.1f}",
+                    flush=True,
+                )
 
 
 main()
