@@ -13,7 +13,7 @@ import stackledger
 from stackledger.cli import COMMANDS
 
 PACKAGE = Path(stackledger.__file__).parent
-HEAVY = {"duckdb", "polars", "pyarrow", "jinja2", "rich", "psutil", "msgspec"}
+HEAVY = {"duckdb", "polars", "pyarrow", "jinja2", "rich", "psutil", "msgspec", "vl_convert"}
 PROBE = """
 import sys
 from stackledger.cli import main

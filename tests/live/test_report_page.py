@@ -109,7 +109,7 @@ CONTRAST = """
   const own = (e) => [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim());
   return [...document.querySelectorAll('body *')]
     .filter((e) => own(e) && e.getClientRects().length)
-    .filter((e) => !e.closest('svg, script, button:disabled, [class^="p-"]'))
+    .filter((e) => !e.closest('svg, script, button:disabled, [class^="on-"]'))
     .filter((e) => {
       const [a, b] = [light(parse(getComputedStyle(e).color)), light(behind(e))];
       return (Math.max(a, b) + .05) / (Math.min(a, b) + .05) < 4.5;

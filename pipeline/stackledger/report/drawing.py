@@ -52,7 +52,9 @@ def tracks(bars: Sequence[Sequence[Piece]]) -> list[Markup]:
         places = {
             "x": f"{100 * left / WIDTH:.4g}%",
             "width": f"{100 * width / WIDTH:.4g}%",
-            "height": "100%",
+            # Above and below the track, so that an edge is seen between two pieces alone.
+            "y": "-10%",
+            "height": "120%",
         }
         kept = {name: value for name, value in shape.items() if name != "d"}
         bar = ET.SubElement(drawn[round(top / ROW)], "rect", places | kept)

@@ -154,7 +154,6 @@ def _chart(values: list[dict[str, Any]], height: int) -> Spec:
         "width": WIDTH,
         "height": height,
         "padding": 0,
-        "background": None,
         "config": _CONFIG,
         "data": {"values": values},
     }

@@ -130,7 +130,7 @@ def test_bars_of_the_layers_are_together_as_long_as_the_whole(
     html = page(usual)
     ledger = html[html.index('<section id="ledger">') : html.index('id="percentiles"')]
     tracks = [
-        sum(float(width) for width in re.findall(r'style="width:([0-9.]+)%"', track))
+        sum(float(width) for width in re.findall(r' width="([0-9.]+)%"', track))
         for track in ledger.split('<div class="track"')[1:]
     ]
     assert tracks[0] == pytest.approx(100, abs=0.2)
