@@ -185,6 +185,16 @@ def test_nothing_in_it_could_reach_out(usual: duckdb.DuckDBPyConnection) -> None
     html = page(usual)
     assert "default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-" in html
     assert not re.search(r"https?:|//[a-z]|url\((?!#)|@import", html)
+    # Inside of drawings there are shapes, and of texts only the service map's.
+    inside = {
+        tag
+        for drawing in re.findall(r"<svg.*?</svg>", html, re.DOTALL)
+        for tag, _ in Reader(drawing).tags
+    }
+    assert inside == {
+        *("svg", "title", "rect", "path", "line", "g", "text"),
+        *("defs", "marker", "pattern", "circle"),
+    }
 
 
 def test_losses_warn_at_the_top(shop) -> None:  # type: ignore[no-untyped-def]
