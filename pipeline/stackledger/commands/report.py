@@ -132,6 +132,7 @@ def _renderer() -> Callable[..., str]:
 
 
 def _drawer() -> None:
+    # Its start, some tenths of a second, keeps the interpreter's lock: DuckDB goes on without it.
     from stackledger.report import drawing
 
     drawing.prepare()
