@@ -25,6 +25,7 @@ from stackledger.analysis.attribution import attribute
 from stackledger.manifest import Loss, Machine, Manifest, Topology
 from stackledger.report import (
     diskdata,
+    drawing,
     html,
     pagedata,
     percentiledata,
@@ -184,6 +185,8 @@ def main() -> None:
     with timed("  query: disk over time"):
         width_ns = diskdata.interval_ns(told.window_ns)
         diskdata.series(connection, rows[0].dev, told.started_ts_ns, width_ns)
+    with timed("start what draws charts"):
+        drawing.prepare()
     with timed("render the page, all of it"):
         page = html.render(connection, attribution=found)
     print(f"{'size of the page':28} {len(page.encode()) / 1e6:7.3f} MB")

@@ -13,7 +13,7 @@ import stackledger
 from stackledger.cli import COMMANDS
 
 PACKAGE = Path(stackledger.__file__).parent
-HEAVY = {"duckdb", "polars", "pyarrow", "jinja2", "rich", "psutil", "msgspec"}
+HEAVY = {"duckdb", "polars", "pyarrow", "jinja2", "rich", "psutil", "msgspec", "vl_convert"}
 PROBE = """
 import sys
 from stackledger.cli import main
@@ -23,13 +23,13 @@ sys.exit(code)
 """
 
 
-def _imported(*words: str) -> set[str]:
+def _imported(*words: str, **environment: str) -> set[str]:
     done = subprocess.run(
         [sys.executable, "-c", PROBE, *words],
         capture_output=True,
         text=True,
         check=True,
-        env={"PYTHONPATH": str(PACKAGE.parent), "PATH": "/usr/bin:/bin"},
+        env={"PYTHONPATH": str(PACKAGE.parent), "PATH": "/usr/bin:/bin", **environment},
     )
     assert done.stdout
     return set(done.stderr.split())
@@ -54,6 +54,16 @@ def test_the_probe_sees_a_heavy_import():
         env={"PYTHONPATH": str(PACKAGE.parent), "PATH": "/usr/bin:/bin"},
     )
     assert "duckdb" in done.stderr.split()
+
+
+@pytest.mark.parametrize("words", [["attribute"], ["diagnose"], ["query", "ledger"]])
+def test_an_answer_on_a_terminal_draws_no_chart(replayed, words):
+    assert "vl_convert" not in _imported(*words, STACKLEDGER_STORE=str(replayed.store))
+
+
+def test_a_page_is_drawn_by_the_library(replayed):
+    words = ["report", "--output", "-"]
+    assert "vl_convert" in _imported(*words, STACKLEDGER_STORE=str(replayed.store))
 
 
 def _sources() -> list[Path]:

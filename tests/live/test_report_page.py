@@ -109,7 +109,7 @@ CONTRAST = """
   const own = (e) => [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim());
   return [...document.querySelectorAll('body *')]
     .filter((e) => own(e) && e.getClientRects().length)
-    .filter((e) => !e.closest('svg, script, button:disabled, [class^="p-"]'))
+    .filter((e) => !e.closest('svg, script, button:disabled, [class^="on-"]'))
     .filter((e) => {
       const [a, b] = [light(parse(getComputedStyle(e).color)), light(behind(e))];
       return (Math.max(a, b) + .05) / (Math.min(a, b) + .05) < 4.5;
@@ -377,6 +377,10 @@ def test_it_opens_quietly_and_fits(
     assert browser.value("document.title") != "attacked"
     assert browser.value("document.querySelectorAll('img, iframe').length") == 0
     assert browser.value("document.querySelectorAll('script').length") == 1
+    drawings = "[...document.querySelectorAll('svg[role=img]')]"
+    assert browser.value(f"{drawings}.length") > 10
+    assert browser.value(f"{drawings}.filter(e => !e.getAttribute('aria-label').trim())") == []
+    assert browser.value(f"{drawings}.filter(e => !e.getBoundingClientRect().height)") == []
     assert browser.value("document.documentElement.scrollWidth") <= width
     outside = browser.value(OUTSIDE)
     assert outside == []
@@ -392,12 +396,24 @@ def test_it_opens_quietly_and_fits(
 
 
 def test_the_theme_follows_the_reader(browser: Chromium, page: Path) -> None:
-    seen = {}
+    seen, drawn = {}, {}
     for dark in (False, True):
         browser.open(page, width=800, dark=dark)
         seen[dark] = browser.value("getComputedStyle(document.body).backgroundColor")
         assert browser.screenshot().startswith(b"\x89PNG")
+        drawn[dark] = [
+            browser.value(f"getComputedStyle(document.querySelector('{shape}')).{colour}")
+            for shape, colour in (
+                ("#times .tall path", "fill"),
+                ("#times .low path", "stroke"),
+                ("#latency path", "fill"),
+            )
+        ]
     assert seen == {False: "rgb(255, 255, 255)", True: "rgb(20, 23, 28)"}
+    # A variable that Vega had changed, or that the page does not know, would be black.
+    for light, night in zip(drawn[False], drawn[True], strict=True):
+        assert light.startswith("rgb(")
+        assert len({light, night, "rgb(0, 0, 0)"}) == 3
 
 
 def test_it_prints_on_a_few_pages(browser: Chromium, page: Path) -> None:

@@ -86,8 +86,9 @@ def report(
         read = set(views())
     known = read if part else set()
     opened = open_capture(word, store, layers=layers, part=part, assembled=bool(part), read=known)
-    with opened as (capture, connection), ThreadPoolExecutor(max_workers=1) as meanwhile:
+    with opened as (capture, connection), ThreadPoolExecutor(max_workers=2) as meanwhile:
         renderer = meanwhile.submit(_renderer)
+        drawer = meanwhile.submit(_drawer)
         whole = None
         if not part:
             assemble(connection, read=read)
@@ -105,6 +106,7 @@ def report(
             found = None
         bill = None if priced is None or found is None else cost_table(connection, priced)
         proven = None if made is None or done is None else proof.prove(connection, made, done)
+        drawer.result()
         page = renderer.result()(
             connection,
             attribution=found,
@@ -127,6 +129,13 @@ def _renderer() -> Callable[..., str]:
 
     pages.prepare()
     return html.render
+
+
+def _drawer() -> None:
+    # Its start, some tenths of a second, keeps the interpreter's lock: DuckDB goes on without it.
+    from stackledger.report import drawing
+
+    drawing.prepare()
 
 
 def _predictions(folder: Path) -> list[Prediction]:

@@ -1,7 +1,7 @@
-"""Draws a chart as inline SVG that stretches to any width, with its labels beside it.
+"""A chart's axes: their range, their round numbers, and the labels beside the drawing.
 
-The drawing has no text: labels are HTML, placed by percentages, so that they keep
-their size on a phone and in print. All positions are percentages of the plot.
+The drawing (`drawing.py`) stretches to any width and has no text: labels are HTML, placed
+by percentages, so that they keep their size on a phone and in print.
 """
 
 from __future__ import annotations
@@ -10,9 +10,8 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
-_WIDTH, _HEIGHT = 1000, 200
 _STEPS = (1, 2, 5)
 
 
@@ -98,81 +97,5 @@ def labels(axis: Axis, most: int, write: Callable[[float], str]) -> list[Label]:
     return [Label(_percent(axis.at(value)), write(value)) for value in axis.ticks(most)]
 
 
-def bars(
-    columns: Sequence[tuple[float, float, float, str, str]], label: str, rules: Sequence[Label] = ()
-) -> Markup:
-    """Return columns of (left, right, height, CSS class, tooltip), all in 0..1."""
-    shapes = []
-    for left, right, height, name, tip in columns:
-        # A column of one request among a million is still seen.
-        tall = max(height * _HEIGHT, 1.5) if height > 0 else 0.0
-        gap = min(1.0, (right - left) * _WIDTH * 0.1)
-        shapes.append(
-            Markup(
-                '<rect class="{}" x="{}" y="{}" width="{}" height="{}"><title>{}</title></rect>'
-            ).format(
-                name,
-                _number(left * _WIDTH),
-                _number(_HEIGHT - tall),
-                _number(max((right - left) * _WIDTH - gap, 0.5)),
-                _number(tall),
-                tip,
-            )
-        )
-    return _svg(label, rules, shapes)
-
-
-def cells(
-    boxes: Sequence[tuple[float, float, float, float, str, str]],
-    label: str,
-    rules: Sequence[Label],
-) -> Markup:
-    """Return boxes of (left, right, bottom, top, CSS class, tooltip), all in 0..1."""
-    shapes = [
-        Markup(
-            '<rect class="{}" x="{}" y="{}" width="{}" height="{}"><title>{}</title></rect>'
-        ).format(
-            name,
-            _number(left * _WIDTH),
-            _number((1 - top) * _HEIGHT),
-            _number((right - left) * _WIDTH),
-            _number((top - bottom) * _HEIGHT),
-            tip,
-        )
-        for left, right, bottom, top, name, tip in boxes
-    ]
-    return _svg(label, rules, shapes)
-
-
-def lines(
-    series: Sequence[tuple[str, Sequence[tuple[float, float]]]], label: str, rules: Sequence[Label]
-) -> Markup:
-    """Return lines of (CSS class, points in 0..1); a line of one point becomes a dash."""
-    shapes = []
-    for name, points in series:
-        places = [(x * _WIDTH, (1 - y) * _HEIGHT) for x, y in points]
-        if len(places) == 1:
-            places = [(places[0][0] - 8, places[0][1]), (places[0][0] + 8, places[0][1])]
-        path = " ".join(f"{_number(x)},{_number(y)}" for x, y in places)
-        shapes.append(Markup('<polyline class="{}" points="{}"/>').format(name, path))
-    return _svg(label, rules, shapes)
-
-
-def _svg(label: str, rules: Sequence[Label], shapes: Sequence[Markup]) -> Markup:
-    grid = [
-        Markup('<line class="rule" x1="0" x2="{}" y1="{}" y2="{}"/>').format(
-            _WIDTH, y := _number((1 - rule.at / 100) * _HEIGHT), y
-        )
-        for rule in rules
-    ]
-    return Markup(
-        '<svg viewBox="0 0 {} {}" preserveAspectRatio="none" role="img" aria-label="{}">{}</svg>'
-    ).format(_WIDTH, _HEIGHT, escape(label), Markup("").join([*grid, *shapes]))
-
-
 def _percent(share: float) -> float:
     return round(share * 100, 2)
-
-
-def _number(value: float) -> str:
-    return f"{value:.1f}".removesuffix(".0")

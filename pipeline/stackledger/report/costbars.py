@@ -31,17 +31,37 @@ _KINDS = {
     "tracer": "recording itself",
     "unattributed": "unattributed",
 }
+FILLS = {
+    "cpu": "#3c5896",
+    "memory": "#bf58dd",
+    "disk_capacity": "#cc3915",
+    "disk_iops": "#cc3915",
+    "disk_throughput": "#cc3915",
+    "network": "#64b396",
+    "shared": "#ec8800",
+    "total": "var(--bar-slow)",
+    "used": "#3c5896",
+    "borne": "url(#pattern-borne)",
+    "idle": "url(#pattern-idle)",
+    "tracer": "#ead977",
+    "unattributed": "#757a81",
+}
 _WORDS = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A stretch of a bar in percent of the track; `key` is its colour."""
+    """A stretch of a bar in percent of the track; `key` is what it is."""
 
     key: str
     left: float
     width: float
     tip: str
+
+    @property
+    def fill(self) -> str:
+        """Return how it is filled in a drawing; stripes say that nobody used it."""
+        return FILLS.get(self.key, "var(--bar)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +138,11 @@ def idle_lines(result: CostResult) -> list[BarLine]:
         for balance in result.resources
         if balance.resource in by_resource and balance.resource not in ("network", "shared")
     ]
+
+
+def idle_legend() -> list[tuple[str, str]]:
+    """Return what fills the bars of `idle_lines`, and its meaning."""
+    return [(FILLS[kind], name) for kind, name in _KINDS.items()]
 
 
 def _idle_line(

@@ -7,7 +7,7 @@ from decimal import ROUND_CEILING, Decimal
 from typing import TYPE_CHECKING
 
 from stackledger.analysis.costlines import PARTS
-from stackledger.report.costbars import idle_lines, proof, waterfall
+from stackledger.report.costbars import idle_legend, idle_lines, proof, waterfall
 from stackledger.report.costcells import Cells, Scale, cells, decimals, statistical
 from stackledger.report.format import batch, count, duration, money, share
 from stackledger.report.pricelist import price_lines
@@ -57,6 +57,7 @@ class CostView:
     dearest: str
     waterfall: list[BarLine]
     idle: list[BarLine]
+    idle_legend: list[tuple[str, str]]
     prices: list[PriceLine]
     columns: list[str]
     lines: list[CostLine]
@@ -92,6 +93,7 @@ def view(result: CostResult) -> CostView:
         dearest=text(shown[0].endpoint) if shown else "",
         waterfall=waterfall(split[0], scale) if split else [],
         idle=idle_lines(result),
+        idle_legend=idle_legend(),
         prices=price_lines(result),
         columns=list(columns),
         lines=[

@@ -6,15 +6,19 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from stackledger.report import charts
+from stackledger.report import charts, drawing, vegalite
 from stackledger.report.charts import Axis, Label, Plot
 from stackledger.report.format import count, duration, share, size
+from stackledger.report.vegalite import Box
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from stackledger.report.diskdata import DiskPoint, DiskRow
     from stackledger.report.pagedata import Bin
+
+_RULES = 4
+_GAP = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,21 +37,24 @@ def latency(bins: Sequence[Bin], marks: Sequence[tuple[str, float]]) -> Plot | N
         return None
     x = Axis(bins[0].from_ns, bins[-1].to_ns, log=True)
     y = charts.around([one.requests for one in bins], log=False)
-    y_labels = charts.labels(y, 4, count)
     columns = []
     for one in bins:
-        left, right = x.at(one.from_ns), x.at(one.to_ns)
         tip = f"{duration(one.from_ns)} to {duration(one.to_ns)}: {count(one.requests)}"
-        columns.append((left, right, y.at(one.requests), "bar", tip))
+        columns.append(Box(one.from_ns, one.to_ns, one.requests, tip))
         if one.slow:
             tip = f"{tip}, {count(one.slow)} of them in the slow band"
-            columns.append((left, right, y.at(one.slow), "bar slow", tip))
+            columns.append(Box(one.from_ns, one.to_ns, one.slow, tip, fill="var(--bar-slow)"))
+    said = "; ".join(["requests by latency, logarithmic", *(_mark(*one) for one in marks)])
     return Plot(
-        drawing=charts.bars(columns, "requests by latency, logarithmic", y_labels),
+        drawing=drawing.plot(vegalite.boxes(columns, x, y, y.ticks(_RULES), gap=_GAP), said),
         x_labels=charts.labels(x, 7, round_duration),
-        y_labels=y_labels,
-        marks=[Label(round(100 * x.at(ns), 2), f"{name} {duration(ns)}") for name, ns in marks],
+        y_labels=charts.labels(y, _RULES, count),
+        marks=[Label(round(100 * x.at(ns), 2), _mark(name, ns)) for name, ns in marks],
     )
+
+
+def _mark(name: str, ns: float) -> str:
+    return f"{name} {duration(ns)}"
 
 
 def disk(
@@ -62,28 +69,24 @@ def disk(
 
     seconds = charts.labels(x, 6, lambda ns: round_duration(ns) if ns else "0 s")
     y = charts.around([v for point in points for v in (point.p50_ns, point.p99_ns)], log=True)
-    y_labels = charts.labels(y, 4, round_duration)
+    y_labels = charts.labels(y, _RULES, round_duration)
 
     def middle(point: DiskPoint) -> float:
-        return x.at(point.offset_ns + length(point) / 2)
+        return point.offset_ns + length(point) / 2
 
     rates = [point.ios * 1e9 / length(point) for point in points]
     r = charts.around(rates, log=False)
-    r_labels = charts.labels(r, 4, count)
+    r_labels = charts.labels(r, _RULES, count)
     drawn = [
-        ("line p99", [(middle(point), y.at(point.p99_ns)) for point in points]),
-        ("line p50", [(middle(point), y.at(point.p50_ns)) for point in points]),
+        ("p99", [(middle(point), point.p99_ns) for point in points]),
+        ("p50", [(middle(point), point.p50_ns) for point in points]),
     ]
     columns = [
-        (
-            x.at(point.offset_ns),
-            x.at(point.offset_ns + length(point)),
-            r.at(rate),
-            "bar",
-            _tip(point, rate),
-        )
+        Box(point.offset_ns, point.offset_ns + length(point), rate, _tip(point, rate))
         for point, rate in zip(points, rates, strict=True)
     ]
+    latencies = vegalite.lines(drawn, x, y, y.ticks(_RULES))
+    iops = vegalite.boxes(columns, x, r, r.ticks(_RULES), gap=_GAP)
     per_second = max(window_ns, 1) / 1e9
     errors = f", {count(row.errors)} failed" if row.errors else ""
     return DiskFigure(
@@ -94,11 +97,9 @@ def disk(
         f"p50 {duration(row.p50_ns)}, p95 {duration(row.p95_ns)}, p99 {duration(row.p99_ns)}, "
         f"{share(row.queue_share)} of it queued before the device",
         latency=Plot(
-            charts.lines(drawn, f"latency of {shown} over time", y_labels), seconds, y_labels, []
+            drawing.plot(latencies, f"latency of {shown} over time"), seconds, y_labels, []
         ),
-        iops=Plot(
-            charts.bars(columns, f"IOPS of {shown} over time", r_labels), seconds, r_labels, []
-        ),
+        iops=Plot(drawing.plot(iops, f"IOPS of {shown} over time"), seconds, r_labels, []),
     )
 
 

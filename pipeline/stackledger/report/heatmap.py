@@ -6,10 +6,11 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from stackledger.report import charts
+from stackledger.report import charts, drawing
 from stackledger.report.charts import Axis, Plot
 from stackledger.report.figures import round_duration
 from stackledger.report.format import count, duration
+from stackledger.report.vegalite import Box, boxes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from stackledger.report.timedata import Cell, Grid
 
 LEVELS = 7
+_RULES = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +44,9 @@ def heat_map(cells: Sequence[Cell], axis: Grid, times: list[Label]) -> HeatMap |
         return None
     x = Axis(0, axis.window_ns)
     y = _latencies(cells)
-    y_labels = charts.labels(y, 6, round_duration)
+    y_labels = charts.labels(y, _RULES, round_duration)
     bounds = _bounds(max(cell.requests for cell in cells))
-    boxes = []
+    fields = []
     for cell in cells:
         from_ns = cell.column * axis.width_ns
         level = sum(cell.requests > bound for bound in bounds)
@@ -52,11 +54,11 @@ def heat_map(cells: Sequence[Cell], axis: Grid, times: list[Label]) -> HeatMap |
             f"{duration(from_ns)} into the capture, {duration(cell.from_ns)} to"
             f" {duration(cell.to_ns)}: {count(cell.requests)}"
         )
-        left, right = x.at(from_ns), x.at(from_ns + axis.width_ns)
-        boxes.append((left, right, y.at(cell.from_ns), y.at(cell.to_ns), f"heat{level}", tip))
-    return HeatMap(
-        Plot(charts.cells(boxes, _said(cells), y_labels), times, y_labels, []), _shades(bounds)
-    )
+        until_ns = from_ns + axis.width_ns
+        fill = f"var(--heat{level})"
+        fields.append(Box(from_ns, until_ns, cell.to_ns, tip, bottom=cell.from_ns, fill=fill))
+    drawn = drawing.plot(boxes(fields, x, y, y.ticks(_RULES)), _said(cells))
+    return HeatMap(Plot(drawn, times, y_labels, []), _shades(bounds))
 
 
 def _latencies(cells: Sequence[Cell]) -> Axis:

@@ -10,12 +10,13 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from stackledger.report import charts, hostdata, timedata
+from stackledger.report import charts, drawing, hostdata, timedata, vegalite
 from stackledger.report.charts import Axis, Label, Plot
 from stackledger.report.figures import round_duration
 from stackledger.report.format import count, duration, share
 from stackledger.report.heatmap import HeatMap, heat_map
 from stackledger.report.moments import SAMPLE_NS, Measured, Row, middle, per_second, rows
+from stackledger.report.vegalite import Box
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 # Points further apart than so many of their grain are not joined.
 _GAP = 2.5
+_RULES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,35 +153,34 @@ def _line(swatch: str, name: str, values: Sequence[float | None]) -> _Line:
 
 def _panel(title: str, places: Sequence[float], lines: Sequence[_Line], on: _Axes) -> Panel:
     x = Axis(0, on.time.window_ns)
-    y_labels = charts.labels(on.y, 4, on.write)
     drawn: list[tuple[str, list[tuple[float, float]]]] = []
     for line in lines:
         points = [(at, v) for at, v in zip(places, line.values, strict=True) if v is not None]
-        drawn += [
-            (f"line {line.swatch}", [(x.at(at), on.y.at(v)) for at, v in piece])
-            for piece in _pieces(points, on.grain_ns)
-        ]
+        drawn += [(line.swatch, piece) for piece in _pieces(points, on.grain_ns)]
     ranges = (
         f"{line.name} {on.write(min(line.known))} to {on.write(max(line.known))}" for line in lines
     )
-    drawing = charts.lines(drawn, f"{title} over time: {'; '.join(ranges)}", y_labels)
+    spec = vegalite.lines(drawn, x, on.y, on.y.ticks(_RULES))
+    shown = drawing.plot(spec, f"{title} over time: {'; '.join(ranges)}")
     legend = [(line.swatch, line.name) for line in lines]
-    return Panel(title, legend, Plot(drawing, on.times, y_labels, []))
+    y_labels = charts.labels(on.y, _RULES, on.write)
+    return Panel(title, legend, Plot(shown, on.times, y_labels, []))
 
 
 def _retransmits(found: Measured, times: list[Label]) -> Panel:
     x, axis = Axis(0, found.axis.window_ns), found.axis
     y = charts.around([n for _, n in found.retransmits], log=False)
-    y_labels = charts.labels(y, 3, count)
+    rules = _RULES - 1
     columns = []
     for at, n in found.retransmits:
         from_ns = at * axis.width_ns
         tip = f"{duration(from_ns)} into the capture: {count(n)}"
-        columns.append((x.at(from_ns), x.at(from_ns + axis.width_ns), y.at(n), "bar slow", tip))
+        columns.append(Box(from_ns, from_ns + axis.width_ns, n, tip, fill="var(--bar-slow)"))
     title = "Packets that TCP sent again"
     total = count(sum(n for _, n in found.retransmits))
-    drawing = charts.bars(columns, f"{title} over time: {total} in all", y_labels)
-    return Panel(title, [], Plot(drawing, times, y_labels, []))
+    spec = vegalite.boxes(columns, x, y, y.ticks(rules), gap=0.1)
+    drawn = drawing.plot(spec, f"{title} over time: {total} in all")
+    return Panel(title, [], Plot(drawn, times, charts.labels(y, rules, count), []))
 
 
 def _pieces(

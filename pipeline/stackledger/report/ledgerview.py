@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stackledger.report.format import duration, share
-from stackledger.report.parts import PARTS
+from stackledger.report.parts import BY_KEY, PARTS
 from stackledger.report.rounding import controlled
 from stackledger.report.shown import text
 
@@ -24,12 +24,18 @@ _Key = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One part in a bar; `width` is a percentage of the track."""
+    """One part in a bar; `left` and `width` are percentages of the track."""
 
     key: str
+    left: float
     width: float
     label: str
     tip: str
+
+    @property
+    def fill(self) -> str:
+        """Return how it is filled in a drawing."""
+        return BY_KEY[self.key].fill
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,16 +134,17 @@ def ledger(attribution: Attribution) -> LedgerView:
 
 def segments(parts: Mapping[str, float], whole_ns: float) -> list[Segment]:
     """Return the parts as pieces of a bar that is `whole_ns` long, in the order of PARTS."""
-    return [
-        Segment(
-            key=part.key,
-            width=round(100 * ns / whole_ns, 3),
-            label=f"{part.key} {duration(ns)}",
-            tip=f"{part.key} {duration(ns)}, {share(ns / whole_ns)}",
-        )
-        for part in PARTS
-        if (ns := parts.get(part.column, 0)) > 0 and ns / whole_ns >= 0.0005
-    ]
+    pieces, at = [], 0.0
+    for part in PARTS:
+        ns = parts.get(part.column, 0)
+        if ns <= 0 or ns / whole_ns < 0.0005:
+            continue
+        width = round(100 * ns / whole_ns, 3)
+        label = f"{part.key} {duration(ns)}"
+        tip = f"{label}, {share(ns / whole_ns)}"
+        pieces.append(Segment(part.key, round(at, 3), width, label, tip))
+        at += width
+    return pieces
 
 
 def _words(parts: Mapping[str, float], whole_ns: float) -> str:

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import jinja2
 
+from stackledger.report import drawing
 from stackledger.report.format import count, duration, share
 from stackledger.report.shown import text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from markupsafe import Markup
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -24,6 +31,12 @@ def prepare() -> None:
         template(name)
 
 
+def _drawn(lines: Sequence[Any], attribute: str) -> list[tuple[Any, Markup]]:
+    """Return each line with the drawing of the bar that it has as that attribute."""
+    bars = [getattr(line, attribute) for line in lines]
+    return list(zip(lines, drawing.tracks(bars), strict=True))
+
+
 @cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
@@ -34,4 +47,5 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"duration": duration, "count": count, "share": share, "shown": text}
+    environment.filters["drawn"] = _drawn
     return environment

@@ -26,6 +26,11 @@ class Part:
         """Return its column in the ledger."""
         return f"{self.key}_ns"
 
+    @property
+    def fill(self) -> str:
+        """Return how it is filled in a drawing; `patterns.html.j2` has the patterns."""
+        return self.colour if self.pattern == "solid" else f"url(#pattern-{self.pattern})"
+
 
 _LIGHT, _DARK = "#ffffff", "#10141a"
 

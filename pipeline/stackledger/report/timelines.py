@@ -9,7 +9,6 @@ from stackledger.report import charts
 from stackledger.report.charts import Axis, Label
 from stackledger.report.figures import round_duration
 from stackledger.report.format import count, duration
-from stackledger.report.ledgerview import Segment
 from stackledger.report.parts import PARTS
 from stackledger.report.shown import text
 
@@ -17,6 +16,15 @@ if TYPE_CHECKING:
     from stackledger.report.slowdata import Slow, Span
 
 _SAID = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """So much of a bar, in percent of it, went there."""
+
+    key: str
+    width: float
+    tip: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +37,7 @@ class SpanView:
     depth: int
     left: float
     width: float
-    segments: list[Segment]
+    segments: list[Fill]
     wall: str
     words: str
     flags: str
@@ -81,13 +89,13 @@ def _span(span: Span, whole_ns: int) -> SpanView:
     )
 
 
-def _segments(span: Span) -> list[Segment]:
+def _segments(span: Span) -> list[Fill]:
     """Return the bar's own parts in order of PARTS, and what its calls cover last."""
     whole_ns = max(span.wall_ns, 1)
     pieces = [(part.key, span.parts.get(part.key, 0)) for part in PARTS]
     pieces.append(("downstream", span.parts.get("downstream", 0)))
     return [
-        Segment(key, round(100 * ns / whole_ns, 2), key, f"{key} {duration(ns)}")
+        Fill(key, round(100 * ns / whole_ns, 2), f"{key} {duration(ns)}")
         for key, ns in pieces
         if ns / whole_ns >= 0.002
     ]

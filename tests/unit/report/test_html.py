@@ -130,7 +130,7 @@ def test_bars_of_the_layers_are_together_as_long_as_the_whole(
     html = page(usual)
     ledger = html[html.index('<section id="ledger">') : html.index('id="percentiles"')]
     tracks = [
-        sum(float(width) for width in re.findall(r'style="width:([0-9.]+)%"', track))
+        sum(float(width) for width in re.findall(r' width="([0-9.]+)%"', track))
         for track in ledger.split('<div class="track"')[1:]
     ]
     assert tracks[0] == pytest.approx(100, abs=0.2)
@@ -185,6 +185,16 @@ def test_nothing_in_it_could_reach_out(usual: duckdb.DuckDBPyConnection) -> None
     html = page(usual)
     assert "default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-" in html
     assert not re.search(r"https?:|//[a-z]|url\((?!#)|@import", html)
+    # Inside of drawings there are shapes, and of texts only the service map's.
+    inside = {
+        tag
+        for drawing in re.findall(r"<svg.*?</svg>", html, re.DOTALL)
+        for tag, _ in Reader(drawing).tags
+    }
+    assert inside == {
+        *("svg", "title", "rect", "path", "line", "g", "text"),
+        *("defs", "marker", "pattern", "circle"),
+    }
 
 
 def test_losses_warn_at_the_top(shop) -> None:  # type: ignore[no-untyped-def]

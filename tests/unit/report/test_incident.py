@@ -60,7 +60,7 @@ def test_the_shades_name_every_count() -> None:
         "1,025 to 4,096",
         "4,097 or more",
     ]
-    levels = re.findall(r'class="heat(\d)"', str(drawn.plot.drawing))
+    levels = re.findall(r'fill="var\(--heat(\d)\)"', str(drawn.plot.drawing))
     assert levels == ["0", "0", "1", "2", "3", "4", "5", "6"]
     one = heat_map(cells[:1], axis, [])
     assert one is not None
@@ -78,7 +78,7 @@ def test_a_line_stops_where_nothing_was_measured(shop) -> None:  # type: ignore[
     shown = incident(connection, None, START_NS, 120 * SECOND)
     assert shown is not None
     (disk,) = shown.panels
-    assert len(re.findall('class="line p99"', str(disk.plot.drawing))) == 2
+    assert len(re.findall(r'stroke="var\(--p99\)"', str(disk.plot.drawing))) == 2
 
 
 def test_samples_of_the_host_stand_in_the_middle_of_their_second(shop) -> None:  # type: ignore[no-untyped-def]
