@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stackledger.analysis.attribution import PARTS, Attribution, Band, Line
@@ -27,6 +27,7 @@ def view(slow: list[list[float]], median: list[list[float]]) -> LedgerView:
 ROW = st.lists(st.floats(0, 3e9), min_size=len(PARTS), max_size=len(PARTS))
 
 
+@settings(deadline=None)  # the first one starts the drawing engine
 @given(st.lists(ROW, min_size=1, max_size=5), st.lists(ROW, min_size=1, max_size=5))
 def test_rows_and_columns_add_up(slow: list[list[float]], median: list[list[float]]) -> None:
     shown = view(slow, median)
