@@ -156,6 +156,7 @@ class Manifest(msgspec.Struct, kw_only=True):
     topology: Topology
     probes: list[ProbeRun]
     own_tables: list[OwnTable] = []
+    size_bytes: int = 0  # of its parts at its end
     losses: list[Loss] = []
     command: Command | None = None
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import msgspec
 
+from stackledger.capture.partfile import sync_folder, unwritable
 from stackledger.capture.private import opener
-from stackledger.capture.writer import sync_folder, unwritable
 from stackledger.manifest import FILE_NAME, Manifest
 
 

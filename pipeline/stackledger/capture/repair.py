@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from stackledger import parts
 from stackledger.capture.manifest import save
 from stackledger.manifest import Loss, Manifest
 
@@ -37,12 +38,8 @@ def repair(folder: Path, manifest: Manifest, ended_ns: int) -> Repaired:
     for leftover in (*folder.glob(_UNFINISHED), *folder.glob(f"*/{_UNFINISHED}")):
         shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
         done.removed += 1
-    for part in sorted(folder.glob("*/part-*.parquet")):
-        rows = _rows(part)
-        if rows is None:
-            done.set_aside.append(part.rename(part.with_name(part.name + _SET_ASIDE)))
-        else:
-            done.rows[part.parent.name] = done.rows.get(part.parent.name, 0) + rows
+    for table in sorted(entry for entry in folder.iterdir() if entry.is_dir()):
+        _check(table, done)
     printed = {table for run in manifest.probes for table in run.tables}
     manifest.losses = [
         Loss(table=table, produced=None, received=rows, lost=None, undecodable=0)
@@ -54,9 +51,28 @@ def repair(folder: Path, manifest: Manifest, ended_ns: int) -> Repaired:
             run.state, run.error = "failed", CUT_OFF
             run.rows = sum(done.rows.get(table, 0) for table in run.tables)
     manifest.state, manifest.error, manifest.writer_pid = "failed", CUT_OFF, 0
+    manifest.size_bytes = parts.size_bytes(folder)
     manifest.ended_ns = max(ended_ns, manifest.started_ns)
     save(manifest, folder)
     return done
+
+
+def _check(table: Path, done: Repaired) -> None:
+    """Count a table's rows, set aside what cannot be read, remove what is not read any more."""
+    checked: dict[Path, int] = {}
+    # Behind a merged part that is broken there may be those that it was merged from.
+    while unknown := [part for part in parts.current(table) if part not in checked]:
+        for part in unknown:
+            rows = _rows(part)
+            if rows is None:
+                done.set_aside.append(part.rename(part.with_name(part.name + _SET_ASIDE)))
+            else:
+                checked[part] = rows
+    for part in parts.replaced(table):
+        part.unlink()
+        done.removed += 1
+    if checked:
+        done.rows[table.name] = sum(checked.values())
 
 
 def _rows(part: Path) -> int | None:

@@ -30,7 +30,7 @@ def captures(
                 None
                 if unfinished
                 else sum((loss.lost or 0) + loss.undecodable for loss in told.losses),
-                sum(part.stat().st_size for part in one.folder.glob("*/part-*.parquet")),
+                one.size_bytes,
             )
         )
     rows.write(columns, found, chosen_format(form), limit)
