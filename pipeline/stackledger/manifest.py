@@ -115,6 +115,7 @@ class Loss(msgspec.Struct, kw_only=True):
     `produced` is the kernel side's own count, None where the probe did not live
     to tell. lost = produced - received - undecodable where that is known, else
     what bpftrace reported, None where it reported nothing: that is no proof.
+    `dropped` are stored rows that were not to be kept any longer: no loss.
     """
 
     table: str
@@ -122,6 +123,15 @@ class Loss(msgspec.Struct, kw_only=True):
     received: int
     lost: int | None
     undecodable: int
+    dropped: int = 0
+
+
+class Dropped(msgspec.Struct, kw_only=True):
+    """What retention removed of a table: its parts up to number `through`, with their rows."""
+
+    table: str
+    through: int
+    rows: int
 
 
 class Command(msgspec.Struct, kw_only=True):
@@ -157,8 +167,15 @@ class Manifest(msgspec.Struct, kw_only=True):
     probes: list[ProbeRun]
     own_tables: list[OwnTable] = []
     size_bytes: int = 0  # of its parts at its end
+    kept_from_ns: int = 0  # rows before that were dropped, 0 where none were
+    dropped: list[Dropped] = []
     losses: list[Loss] = []
     command: Command | None = None
+
+    @property
+    def begin_ns(self) -> int:
+        """From when on it is complete: its start, or what was dropped last."""
+        return max(self.started_ns, self.kept_from_ns)
 
 
 class _Version(msgspec.Struct):

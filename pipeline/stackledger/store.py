@@ -46,7 +46,9 @@ class Capture:
 
     def files(self, table: str) -> list[str]:
         """Return the finished Parquet parts of a table, oldest first."""
-        return [str(part) for part in parts.current(self.folder / table)]
+        dropped = {one.table: one.through for one in self.manifest.dropped}
+        found = parts.current(self.folder / table, dropped.get(table, 0))
+        return [str(part) for part in found]
 
     @property
     def tables(self) -> dict[str, Table]:

@@ -45,6 +45,7 @@ from stackledger.capture.manifest import safe_word, save
 from stackledger.capture.partfile import unwritable
 from stackledger.capture.program import Filters, build, function
 from stackledger.capture.recording import Progress, Recording
+from stackledger.capture.retention import account
 from stackledger.capture.starting import programs_of, start
 from stackledger.capture.stream import Stream
 from stackledger.capture.upkeep import Pace
@@ -107,7 +108,7 @@ def record(
     programs, unavailable = programs_of(options, bpftrace, manifest)
     control = Control()
     folder = _make_folder(options.store, manifest)
-    writer = PartWriter(folder, options.pace)
+    writer = PartWriter(folder, options.pace, manifest)
     streams: list[Stream] = []
     try:
         with Interrupts() as interrupts, ExitStack() as opened:
@@ -172,12 +173,14 @@ def _run(
         _kill(streams)
         writer.close(recording.hurry)
         manifest.size_bytes = writer.bytes
+        account(manifest, folder)
         _finish(manifest, "failed", "interrupted a second time")
         save(manifest, folder)
         return Outcome(folder, manifest, ABORTED)
     _kill(streams)
     writer.close(recording.hurry)
     manifest.size_bytes = writer.bytes
+    account(manifest, folder)
     failed = [f"{stream.run.name}: {stream.run.error}" for stream in streams if stream.run.error]
     _finish(manifest, "failed" if failed else "complete", "; ".join(failed))
     save(manifest, folder)
@@ -205,6 +208,8 @@ def new_manifest(options: Options, bpftrace: tracing.Bpftrace) -> Manifest:
         writer_pid=os.getpid(),
         options={
             "duration_s": options.duration_s,
+            "keep_ns": options.pace.kept.keep_ns,
+            "max_bytes": options.pace.kept.max_bytes,
             "payload": options.payload,
             "function": options.function,
             "map_keys": options.map_keys,

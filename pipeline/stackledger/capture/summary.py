@@ -58,6 +58,8 @@ def summary(outcome: Outcome) -> list[str]:
             f"  {loss.table:<15}{loss.received:>10,} rows, {produced} produced,"
             f" {lost} lost, {loss.undecodable:,} undecodable"
         )
+    if dropped := sum(loss.dropped for loss in told.losses):
+        lines.append(f"  too old to be kept: {dropped:,} of the rows were dropped")
     lines += [f"  {run.name}: {run.error}" for run in told.probes if run.error]
     tables = {table for run in told.probes for table in run.tables}
     name = told.name or told.id

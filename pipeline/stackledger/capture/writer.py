@@ -13,6 +13,7 @@ from stackledger.capture.growing import GrowingParts
 from stackledger.capture.inventory import Part
 from stackledger.capture.partfile import Written, write_part
 from stackledger.capture.upkeep import Pace, Upkeep
+from stackledger.manifest import Manifest
 from stackledger.parts import file_name
 from stackledger.schema import TABLES
 
@@ -52,14 +53,20 @@ def to_epoch(rows: pa.Table, offset_ns: int) -> pa.Table:
 class PartWriter:
     """Collects rows per table and writes them out in the background, part by part."""
 
-    def __init__(self, folder: Path, pace: Pace = Pace()) -> None:  # noqa: B008 - frozen
+    def __init__(
+        self,
+        folder: Path,
+        pace: Pace = Pace(),  # noqa: B008 - frozen
+        manifest: Manifest | None = None,
+    ) -> None:
+        """Write below `folder`; what is dropped is noted in the `manifest`, and that is saved."""
         self._folder = folder
         self._pending: dict[str, list[pa.Table]] = {}
         self._rows: dict[str, int] = {}
         self._parts: dict[str, int] = {}
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="writer")
         self._written: list[tuple[str, int, Future[Written]]] = []
-        self._upkeep = Upkeep(folder, pace, self._pool.submit)
+        self._upkeep = Upkeep(folder, pace, self._pool.submit, manifest)
         self._growing = GrowingParts(folder, self._submit, self._lasts)
         self.total: dict[str, int] = {}
 
@@ -90,7 +97,7 @@ class PartWriter:
         for table in list(self._pending):
             self._cut(table)
         self._collect(wait=len(self._written) > _WAITING_PARTS)
-        self._upkeep.tick()
+        self._upkeep.tick(self._growing.bytes)
 
     def close(self, hurry: Callable[[], bool] = lambda: False) -> None:
         """Write what is pending and wait until it is on disk.

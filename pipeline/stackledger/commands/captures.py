@@ -13,7 +13,10 @@ def captures(
     from stackledger.commands.common import chosen_format, chosen_store
     from stackledger.report import rows
 
-    columns = ["id", "name", "host", "started_ts_ns", "wall_ns", "state", "rows", "lost", "bytes"]
+    columns = [
+        *("id", "name", "host", "started_ts_ns", "wall_ns", "kept_from_ts_ns", "state"),
+        *("rows", "lost", "bytes"),
+    ]
     found = []
     for one in reversed(stores.captures(chosen_store(store))):
         told = one.manifest
@@ -25,6 +28,7 @@ def captures(
                 told.host,
                 told.started_ns,
                 max(0, told.ended_ns - told.started_ns) if told.ended_ns else None,
+                told.kept_from_ns or None,
                 "writing" if one.being_written else "cut off" if unfinished else told.state,
                 None if unfinished else sum(loss.received for loss in told.losses),
                 None
