@@ -135,6 +135,7 @@ class Loss(msgspec.Struct, kw_only=True):
     `produced` is the kernel side's own count, None where the probe did not live
     to tell. lost = produced - received - undecodable where that is known, else
     what bpftrace reported, None where it reported nothing: that is no proof.
+    `dropped` are stored rows that were not to be kept any longer: no loss.
     """
 
     table: str
@@ -142,6 +143,15 @@ class Loss(msgspec.Struct, kw_only=True):
     received: int
     lost: int | None
     undecodable: int
+    dropped: int = 0
+
+
+class Dropped(msgspec.Struct, kw_only=True):
+    """What retention removed of a table: its parts up to number `through`, with their rows."""
+
+    table: str
+    through: int
+    rows: int
 
 
 class Command(msgspec.Struct, kw_only=True):
@@ -176,6 +186,9 @@ class Manifest(msgspec.Struct, kw_only=True):
     topology: Topology
     probes: list[ProbeRun]
     own_tables: list[OwnTable] = []
+    size_bytes: int = 0  # of its parts at its end
+    kept_from_ns: int = 0  # rows before that were dropped, 0 where none were
+    dropped: list[Dropped] = []
     losses: list[Loss] = []
     overhead: Overhead | None = None  # None before its end, and of older captures
     command: Command | None = None
@@ -188,6 +201,11 @@ class Manifest(msgspec.Struct, kw_only=True):
         probes = sum(one.bpftrace_cpu_ns or 0 for one in self.probes)
         programs = sum(one.programs_cpu_ns or 0 for one in self.probes)
         return self.overhead.share(self.overhead.stackledger_cpu_ns + probes + programs)
+
+    @property
+    def begin_ns(self) -> int:
+        """From when on it is complete: its start, or what was dropped last."""
+        return max(self.started_ns, self.kept_from_ns)
 
 
 class _Version(msgspec.Struct):

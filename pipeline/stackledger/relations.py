@@ -42,7 +42,8 @@ def define(
     _syscall_names(connection, capture)
     name_files(connection, capture)
     for table in capture.tables.values():
-        _table(connection, table, capture.files(table.name))
+        cut = bool(capture.manifest.kept_from_ns) and table.has("ts_ns") and not table.whole
+        _table(connection, table, capture.files(table.name), cut=cut)
     _layer_rules(connection, rules)
 
 
@@ -52,22 +53,30 @@ def name_files(connection: duckdb.DuckDBPyConnection, capture: Capture) -> None:
     A view cannot take parameters, a variable can: no path is pasted into SQL.
     """
     connection.execute("SET VARIABLE capture_folder = $1", [str(capture.folder)])
+    kept_from_ns = capture.manifest.kept_from_ns
+    connection.execute("SET VARIABLE kept_from_ts_ns = $1::BIGINT", [kept_from_ns])
     for name in capture.tables:
         if files := capture.files(name):
             connection.execute(f"SET VARIABLE files_{name} = $files", {"files": files})
 
 
-def _table(connection: duckdb.DuckDBPyConnection, table: Table, files: list[str]) -> None:
-    """Define one table: a view of its parts, or empty."""
+def _table(
+    connection: duckdb.DuckDBPyConnection, table: Table, files: list[str], *, cut: bool
+) -> None:
+    """Define one table: a view of its parts, or empty.
+
+    `cut`: the oldest part may hold rows that are not kept any longer, and are not shown.
+    """
     name, columns = table.name, table.columns
     if files:
         import duckdb
 
         # All parts of a capture have the columns of the first: an hour has thousands of them.
         parts = f"read_parquet(getvariable('files_{name}'), hive_partitioning = false)"
+        kept = " WHERE ts_ns >= getvariable('kept_from_ts_ns')" if cut else ""
         try:
             listed = ", ".join(f'"{column.name}"' for column in columns)
-            connection.execute(f'CREATE VIEW "{name}" AS SELECT {listed} FROM {parts}')  # noqa: S608 - registry
+            connection.execute(f'CREATE VIEW "{name}" AS SELECT {listed} FROM {parts}{kept}')  # noqa: S608 - registry
         except duckdb.BinderException:
             # Recorded before some columns were registered: they are NULL.
             found = connection.execute(f"SELECT * FROM {parts} LIMIT 0").description or ()  # noqa: S608
@@ -78,7 +87,7 @@ def _table(connection: duckdb.DuckDBPyConnection, table: Table, files: list[str]
                 else f'NULL::{_SQL_TYPES[column.kind]} AS "{column.name}"'
                 for column in columns
             )
-            connection.execute(f'CREATE VIEW "{name}" AS SELECT {listed} FROM {parts}')  # noqa: S608
+            connection.execute(f'CREATE VIEW "{name}" AS SELECT {listed} FROM {parts}{kept}')  # noqa: S608
     else:
         typed = ", ".join(f'"{column.name}" {_SQL_TYPES[column.kind]}' for column in columns)
         connection.execute(f'CREATE TABLE "{name}" ({typed})')
@@ -103,7 +112,7 @@ def _facts(connection: duckdb.DuckDBPyConnection, capture: Capture) -> None:
             told.name,
             told.host,
             told.state,
-            told.started_ns,
+            told.begin_ns,
             told.ended_ns or capture.last_ts_ns,
             told.machine.cpus,
             told.machine.memory_bytes,
@@ -111,11 +120,11 @@ def _facts(connection: duckdb.DuckDBPyConnection, capture: Capture) -> None:
     )
     connection.execute(
         'CREATE TABLE loss ("table" VARCHAR, produced BIGINT, received BIGINT, lost BIGINT,'
-        " undecodable BIGINT)"
+        " undecodable BIGINT, dropped BIGINT)"
     )
     for one in told.losses:
-        row = [one.table, one.produced, one.received, one.lost, one.undecodable]
-        connection.execute("INSERT INTO loss VALUES ($1, $2, $3, $4, $5)", row)
+        row = [one.table, one.produced, one.received, one.lost, one.undecodable, one.dropped]
+        connection.execute("INSERT INTO loss VALUES ($1, $2, $3, $4, $5, $6)", row)
     _overhead(connection, told)
     connection.execute("CREATE TABLE disk (dev INTEGER, name VARCHAR, size_bytes BIGINT)")
     for disk in told.topology.disks:

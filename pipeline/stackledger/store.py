@@ -11,16 +11,19 @@ import pwd
 import re
 import secrets
 import tempfile
-from dataclasses import dataclass
+import weakref
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stackledger import manifest as manifests
-from stackledger import relations, sqlerrors, views
+from stackledger import parts, relations, sqlerrors, views
 from stackledger.diagnostics import warning
 from stackledger.errors import NoSuchCaptureError, StackledgerError, UsageError, nearest
 from stackledger.layers import rules as layer_rules
 from stackledger.manifest import Manifest, OwnTable
+from stackledger.reading import Hold, reading
 from stackledger.schema import FACTS, TABLES, Column, Table
 from stackledger.wakeup import interruptible
 
@@ -39,10 +42,13 @@ class Capture:
 
     folder: Path
     manifest: Manifest
+    hold: Hold | None = field(default=None, compare=False)  # its parts stay while this lives
 
     def files(self, table: str) -> list[str]:
         """Return the finished Parquet parts of a table, oldest first."""
-        return sorted(str(part) for part in (self.folder / table).glob("part-*.parquet"))
+        dropped = {one.table: one.through for one in self.manifest.dropped}
+        found = parts.current(self.folder / table, dropped.get(table, 0))
+        return [str(part) for part in found]
 
     @property
     def tables(self) -> dict[str, Table]:
@@ -84,8 +90,13 @@ class Capture:
     @property
     def last_ts_ns(self) -> int:
         """The time of its last part: the end of a capture that was cut off."""
-        parts = [Path(file) for table in self.tables for file in self.files(table)]
-        return max((part.stat().st_mtime_ns for part in parts), default=self.manifest.started_ns)
+        ends = [Path(file).stat().st_mtime_ns for name in self.tables for file in self.files(name)]
+        return max(ends, default=self.manifest.started_ns)
+
+    @property
+    def size_bytes(self) -> int:
+        """What its parts take on disk, as its manifest says or as they are."""
+        return self.manifest.size_bytes or parts.size_bytes(self.folder)
 
     @property
     def condition(self) -> str:
@@ -168,12 +179,12 @@ def find(word: str, store: Path) -> Capture:
     A name that several captures bear means the newest. Raises NoSuchCaptureError.
     """
     if word and (Path(word) / manifests.FILE_NAME).is_file():
-        return Capture(Path(word), manifests.load(Path(word)))
+        return _opened(Path(word))
     if os.sep in word:
         raise NoSuchCaptureError("not a capture: it has no capture.json", word)
     for path in _manifests(store):
         if path.parent.name == f"capture={word}":
-            return Capture(path.parent, manifests.load(path.parent))
+            return _opened(path.parent)
     known = captures(store)
     if not known:
         raise NoSuchCaptureError(
@@ -185,12 +196,22 @@ def find(word: str, store: Path) -> Capture:
     if word == "last":
         matches = known
     if matches:
-        return matches[-1]
+        return _opened(matches[-1].folder)
     names = [name for one in known for name in (one.manifest.id, one.manifest.name) if name]
     hint = nearest(word, [*names, "last"])
     raise NoSuchCaptureError(
         "no such capture", word, hint=hint or f"stackledger captures lists what {store} holds"
     )
+
+
+def _opened(folder: Path) -> Capture:
+    """Return a capture; what its manifest says and its parts stay together."""
+    capture = Capture(folder, manifests.load(folder))
+    if not capture.being_written:
+        return capture
+    with suppress(OSError):
+        capture = replace(capture, hold=reading(folder))
+    return replace(capture, manifest=manifests.load(folder))
 
 
 def connect(
@@ -208,6 +229,7 @@ def connect(
     spill = Path(tempfile.gettempdir()) / f"stackledger-{secrets.token_hex(8)}"
     connection = duckdb.connect(":memory:", config={"temp_directory": str(spill)})
     interruptible(connection)
+    weakref.finalize(connection, lambda _hold: None, capture.hold)
     _configure(connection)
     try:
         relations.define(connection, capture, layer_rules(layers))

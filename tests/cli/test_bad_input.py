@@ -190,6 +190,13 @@ CAPTURE_HELP = "stackledger capture --help shows what it takes"
             (["--for", word], f"not a time: {word}", "it is written like 30s, 500ms, 2m or 1h")
             for word in ("soon", "0s", "-1", "1d", "", "1e3s", "inf")
         ),
+        (["--keep", "1d"], "not a time: 1d", "it is written like 30s, 500ms, 2m or 1h"),
+        (["--keep", "9s"], "--keep is too short: 9s", "10s or longer"),
+        *(
+            (["--max-size", word], f"not a size: {word}", "it is written like 10GB, 500MB or 2GiB")
+            for word in ("big", "10", "0GB", "-1GB", "10gb", "", "1e9B")
+        ),
+        (["--max-size", "9MB"], "--max-size is too small: 9MB", "10MB or more"),
         (["--attach-limit", "x"], "not a time: x", "it is written like 30s, 500ms, 2m or 1h"),
         (
             ["--pid", "nginx"],

@@ -88,6 +88,26 @@ def test_a_part_that_cannot_be_read_is_set_aside(damage, torn, run):
     assert run("attribute", "--store", str(store)).code == 0
 
 
+@pytest.mark.parametrize("broken", [False, True])
+def test_what_a_merged_part_stands_for_is_counted_once(broken, torn, run):
+    store, folder = torn
+    (first,) = (folder / "block_io").glob("part-*.parquet")
+    merged = first.with_name("part-000001-000002.parquet")
+    shutil.copy(first, merged)
+    count = ("sql", "last", "SELECT count(*) AS n FROM block_io", "--store", str(store))
+    before = run(*count).stdout
+    if broken:
+        merged.write_bytes(b"no Parquet")
+    done = run("repair", "--store", str(store))
+    aside = merged.with_name(f"{merged.name}.broken")
+    assert done.code == 0
+    assert done.stderr == (
+        f"stackledger: warning: cannot be read, set aside: {aside}\n" if broken else ""
+    )
+    assert (first.exists(), merged.exists()) == (broken, not broken)
+    assert run(*count).stdout == before
+
+
 def test_a_whole_capture_is_left_alone(replayed, run):
     before = (replayed.folder / "capture.json").read_bytes()
     done = run("repair", "--store", str(replayed.store))

@@ -31,6 +31,7 @@ def facts(capture: Capture) -> list[tuple[str, Any]]:
         ("bpftrace", told.bpftrace),
         ("start_ts_ns", told.started_ns),
         ("wall_ns", max(0, told.ended_ns - told.started_ns) if told.ended_ns else None),
+        *([("kept_from_ts_ns", told.kept_from_ns)] if told.kept_from_ns else []),
         ("filters", ", ".join(f"{k} {w}" for k, ws in told.filters.items() for w in ws) or "none"),
     ]
 
@@ -41,15 +42,15 @@ def tables(connection: duckdb.DuckDBPyConnection, tables: Mapping[str, Table] = 
     losses = {
         row[0]: row[1:]
         for row in connection.execute(
-            'SELECT "table", produced, lost, undecodable FROM loss'
+            'SELECT "table", produced, lost, undecodable, dropped FROM loss'
         ).fetchall()
     }
     for name in tables:
         count = connection.execute(f'SELECT count(*) FROM "{name}"').fetchone()  # noqa: S608 - registry
-        produced, lost, undecodable = losses.get(name, (None, None, None))
+        account = losses.get(name, (None, None, None, None))
         if name in losses or (count and count[0]):
-            found.append((name, count[0] if count else 0, produced, lost, undecodable))
-    return ["table", "rows", "produced", "lost", "undecodable"], found
+            found.append((name, count[0] if count else 0, *account))
+    return ["table", "rows", "produced", "lost", "undecodable", "dropped"], found
 
 
 def columns(connection: duckdb.DuckDBPyConnection, tables: Mapping[str, Table] = TABLES) -> Rows:

@@ -15,12 +15,16 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from stackledger.capture.partfile import Written
+from stackledger.parts import file_name
+
 _WRITE_EVERY = 4
 # Seconds (calls) and rows after which a part is finished.
 _LONGEST = 60
 _MOST_ROWS = 4 << 10
 
-Submit = Callable[[list[pa.Table], Path, bool], "Future[int]"]
+Submit = Callable[[list[pa.Table], Path, bool], "Future[Written]"]
+Lasts = Callable[[str, int, Written], None]
 
 
 @dataclass(slots=True)
@@ -34,19 +38,24 @@ class _Part:
 
 
 class GrowingParts:
-    """The newest parts of the tables that grow slowly; `submit` writes in the background."""
+    """The newest parts of the tables that grow slowly; `submit` writes in the background.
 
-    def __init__(self, folder: Path, submit: Submit) -> None:
+    `lasts` is told of each part that is finished.
+    """
+
+    def __init__(self, folder: Path, submit: Submit, lasts: Lasts) -> None:
         self._folder = folder
         self._submit = submit
+        self._lasts = lasts
         self._parts: dict[str, _Part] = {}
-        self._writing: dict[Path, Future[int]] = {}
+        self._writing: dict[Path, Future[Written]] = {}
+        self._finished: dict[Path, tuple[str, int]] = {}
         self._sizes: dict[Path, int] = {}
         self._calls = 0
 
     @property
     def bytes(self) -> int:
-        """What the parts take on disk."""
+        """What the parts that are not finished take on disk."""
         return sum(self._sizes.values())
 
     def add(self, table: str, rows: pa.Table) -> None:
@@ -80,9 +89,8 @@ class GrowingParts:
 
     def wait(self) -> None:
         """Wait until all is on disk. Raises what a writing raised."""
-        for path, writing in self._writing.items():
-            self._sizes[path] = writing.result()
-        self._writing.clear()
+        for path, writing in list(self._writing.items()):
+            self._take(path, writing.result())
 
     def abort(self) -> None:
         """Forget what is not written."""
@@ -92,12 +100,21 @@ class GrowingParts:
         # After an earlier writing of the same part, for one thread writes all.
         path = self._path(table, part)
         self._writing[path] = self._submit(part.rows, path, True)
+        self._finished[path] = table, part.number
         part.number, part.rows, part.age, part.fresh = part.number + 1, [], 0, False
 
     def _collect(self) -> None:
         for path, writing in list(self._writing.items()):
             if writing.done():
-                self._sizes[path] = self._writing.pop(path).result()
+                self._take(path, writing.result())
+
+    def _take(self, path: Path, held: Written) -> None:
+        del self._writing[path]
+        if path in self._finished:
+            self._sizes.pop(path, None)
+            self._lasts(*self._finished.pop(path), held)
+        else:
+            self._sizes[path] = held.size_bytes
 
     def _path(self, table: str, part: _Part) -> Path:
-        return self._folder / table / f"part-{part.number:06d}.parquet"
+        return self._folder / table / file_name(part.number, part.number)

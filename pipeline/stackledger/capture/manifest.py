@@ -9,8 +9,8 @@ from pathlib import Path
 
 import msgspec
 
+from stackledger.capture.partfile import sync_folder, unwritable
 from stackledger.capture.private import opener
-from stackledger.capture.writer import sync_folder, unwritable
 from stackledger.manifest import FILE_NAME, Manifest
 
 
@@ -22,9 +22,18 @@ def safe_word(text: str) -> str:
 
 def save(manifest: Manifest, folder: Path) -> None:
     """Write capture.json, whole or not at all."""
+    write(encoded(manifest), folder)
+
+
+def encoded(manifest: Manifest) -> bytes:
+    """Return the content of capture.json."""
+    return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
+
+
+def write(content: bytes, folder: Path) -> None:
+    """Write what `encoded` returned, whole or not at all; raises StackledgerError."""
     path = folder / FILE_NAME
     temporary = path.with_name(f".{FILE_NAME}.tmp")
-    content = msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
     try:
         with open(temporary, "wb", opener=opener) as file:
             file.write(content)

@@ -250,6 +250,10 @@ class Recording:
         self._report("finishing")
         return True
 
+    def hurry(self) -> bool:
+        """Tell whether a second signal came: nothing may take long any more."""
+        return self._interrupts.count > 1
+
     def _take_last(self, grace_s: float) -> None:
         begun = quiet_since = asked = time.monotonic()
         while any(stream.open for stream in self._streams) and self._interrupts.count <= 1:

@@ -12,10 +12,11 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from stackledger import catalog
+from stackledger import catalog, parts
 from stackledger.capture.intake import Intake
 from stackledger.capture.manifest import safe_word, save
-from stackledger.capture.writer import PartWriter, unwritable
+from stackledger.capture.partfile import unwritable
+from stackledger.capture.writer import PartWriter
 from stackledger.errors import StackledgerError
 from stackledger.manifest import Manifest, load
 
@@ -54,6 +55,7 @@ def replay(recording: Path, store: Path) -> Path:
             writer.abort()
         shutil.rmtree(folder, ignore_errors=True)
         raise
+    manifest.size_bytes = parts.size_bytes(folder)
     manifest.losses = [loss for intake in intakes for loss in intake.losses()]
     save(manifest, folder)
     return folder

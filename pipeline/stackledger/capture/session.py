@@ -43,11 +43,14 @@ from stackledger.capture.control import Control
 from stackledger.capture.interrupts import Interrupts
 from stackledger.capture.limits import attach_limit_s
 from stackledger.capture.manifest import safe_word, save
+from stackledger.capture.partfile import unwritable
 from stackledger.capture.program import Filters, build, function
 from stackledger.capture.recording import Progress, Recording
+from stackledger.capture.retention import account
 from stackledger.capture.starting import programs_of, start
 from stackledger.capture.stream import Stream
-from stackledger.capture.writer import PartWriter, unwritable
+from stackledger.capture.upkeep import Pace
+from stackledger.capture.writer import PartWriter
 from stackledger.errors import CannotTraceError, StackledgerError, UsageError
 from stackledger.manifest import Command, Manifest
 from stackledger.schema import SCHEMA_VERSION
@@ -79,6 +82,7 @@ class Options:
     stop_grace_s: float = 30.0  # of silence: detaching takes long on an overloaded host
     map_keys: int = 32768
     string_bytes: int = 64
+    pace: Pace = field(default_factory=Pace)
     raw_folder: Path | None = None  # keep bpftrace's own lines here too
 
     def requires(self, probe: catalog.Probe) -> bool:
@@ -106,7 +110,7 @@ def record(
     programs, unavailable = programs_of(options, bpftrace, manifest)
     control = Control()
     folder = _make_folder(options.store, manifest)
-    writer = PartWriter(folder)
+    writer = PartWriter(folder, options.pace, manifest)
     streams: list[Stream] = []
     try:
         with Interrupts() as interrupts, ExitStack() as opened:
@@ -172,12 +176,16 @@ def _run(
             _end_command(command)
     if not recording.stop(options.stop_grace_s):
         _kill(streams)
-        writer.close()
+        writer.close(recording.hurry)
+        manifest.size_bytes = writer.bytes
+        account(manifest, folder)
         _finish(manifest, "failed", "interrupted a second time")
         save(manifest, folder)
         return Outcome(folder, manifest, ABORTED)
     _kill(streams)
-    writer.close()
+    writer.close(recording.hurry)
+    manifest.size_bytes = writer.bytes
+    account(manifest, folder)
     failed = [f"{stream.run.name}: {stream.run.error}" for stream in streams if stream.run.error]
     _finish(manifest, "failed" if failed else "complete", "; ".join(failed))
     save(manifest, folder)
@@ -205,6 +213,8 @@ def new_manifest(options: Options, bpftrace: tracing.Bpftrace) -> Manifest:
         writer_pid=os.getpid(),
         options={
             "duration_s": options.duration_s,
+            "keep_ns": options.pace.kept.keep_ns,
+            "max_bytes": options.pace.kept.max_bytes,
             "payload": options.payload,
             "function": options.function,
             "map_keys": options.map_keys,

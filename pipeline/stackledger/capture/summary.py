@@ -49,8 +49,7 @@ def summary(outcome: Outcome) -> list[str]:
     if not told.started_ns:
         return ["stopped before anything was recorded"]
     length_s = max(0, told.ended_ns - told.started_ns) / 1e9
-    size = sum(part.stat().st_size for part in outcome.folder.glob("*/part-*.parquet"))
-    lines = [f"{told.state}: {length_s:.1f} s on {told.host}, {size / 1e6:.1f} MB"]
+    lines = [f"{told.state}: {length_s:.1f} s on {told.host}, {told.size_bytes / 1e6:.1f} MB"]
     for loss in told.losses:
         produced, lost = (
             "not known" if known is None else f"{known:,}" for known in (loss.produced, loss.lost)
@@ -59,6 +58,8 @@ def summary(outcome: Outcome) -> list[str]:
             f"  {loss.table:<15}{loss.received:>10,} rows, {produced} produced,"
             f" {lost} lost, {loss.undecodable:,} undecodable"
         )
+    if dropped := sum(loss.dropped for loss in told.losses):
+        lines.append(f"  too old to be kept: {dropped:,} of the rows were dropped")
     lines += [f"  {run.name}: {run.error}" for run in told.probes if run.error]
     lines += [
         f"  {run.name} was stopped: {run.stopped_why}" for run in told.probes if run.stopped_ns

@@ -12,19 +12,22 @@ import typer
 from stackledger import diagnostics
 from stackledger.capture.profiles import DEFAULT, NAMES, NONE, choose
 from stackledger.commands.common import StoreOption, chosen_store
-from stackledger.durations import seconds
+from stackledger.durations import nanoseconds, seconds
 from stackledger.errors import (
     CannotTraceError,
     LossesExceededError,
     StackledgerError,
     UsageError,
 )
+from stackledger.sizes import size_bytes
 
 if TYPE_CHECKING:
     from stackledger.capture.profiles import Chosen
+    from stackledger.capture.retention import Retention
     from stackledger.capture.session import Outcome
 
 LEDGER = "request_ledger"
+_LEAST_NS, _LEAST_BYTES = 10 * 10**9, 10 * 10**6
 _RESERVED = ("all", "last")
 
 
@@ -35,6 +38,14 @@ def capture(
     ] = None,
     duration: Annotated[
         str | None, typer.Option("--for", metavar="TIME", help="How long: 500ms, 30s, 2m, 1h.")
+    ] = None,
+    keep: Annotated[
+        str | None,
+        typer.Option("--keep", metavar="TIME", help="Drop rows that are older, as it goes: 24h."),
+    ] = None,
+    max_size: Annotated[
+        str | None,
+        typer.Option("--max-size", metavar="SIZE", help="Drop the oldest rows beyond that: 10GB."),
     ] = None,
     name: Annotated[str, typer.Option("--name", help="A name to find the capture by.")] = "",
     store: StoreOption = None,
@@ -112,6 +123,7 @@ def capture(
     from stackledger.capture.script import from_file, from_line
     from stackledger.capture.session import Options, check, record
     from stackledger.capture.summary import Narrator, summary
+    from stackledger.capture.upkeep import Pace
 
     scripts = (
         *(from_file(path) for path in script or ()),
@@ -130,6 +142,7 @@ def capture(
         scripts=scripts,
         duration_s=None if duration is None else seconds(duration),
         command=tuple(command or ()),
+        pace=Pace(kept=_kept(keep, max_size)),
         filters=Filters(tuple(pid or ()), tuple(comm or ()), tuple(cgroup or ())),
         function=function,
         payload=payload,
@@ -180,6 +193,19 @@ def _constants(chosen: Chosen) -> tuple[dict[str, int], dict[str, str]]:
             why, hint="stackledger capture --profile io records the disks; stackledger doctor"
         )
     return {}, {LEDGER: why}
+
+
+def _kept(keep: str | None, max_size: str | None) -> Retention:
+    """Return what is kept of a long recording; raises UsageError."""
+    from stackledger.capture.retention import Retention
+
+    keep_ns = None if keep is None else nanoseconds(keep)
+    max_bytes = None if max_size is None else size_bytes(max_size)
+    if keep_ns is not None and keep_ns < _LEAST_NS:
+        raise UsageError("--keep is too short", keep, hint="10s or longer")
+    if max_bytes is not None and max_bytes < _LEAST_BYTES:
+        raise UsageError("--max-size is too small", max_size, hint="10MB or more")
+    return Retention(keep_ns, max_bytes)
 
 
 def _link(outcome: Outcome) -> None:

@@ -186,6 +186,13 @@ def warn_of_gaps(capture: Capture) -> None:
     told = capture.manifest
     if capture.condition:
         diagnostics.warning(f"{told.name or told.id}: {capture.condition}")
+    if told.kept_from_ns:
+        from stackledger.report.format import timestamp
+
+        diagnostics.note(
+            f"{told.name or told.id}: from {timestamp(told.kept_from_ns)} on; what is older was"
+            " dropped (--keep, --max-size)"
+        )
     lost = sum(one.lost or 0 for one in told.losses)
     undecodable = sum(one.undecodable for one in told.losses)
     received = sum(one.received for one in told.losses)

@@ -34,7 +34,7 @@ def caveats(
     unexplained_share: float,
 ) -> list[Caveat]:
     """Return what weakens the page, the gravest first."""
-    found = [*_capture(told), *_losses(losses)]
+    found = [*_capture(told), *_losses(losses), *_dropped(losses)]
     if attribution is not None:
         found += _ledger(told, attribution, unexplained_share)
     return sorted(found, key=lambda one: not one.grave)
@@ -77,6 +77,19 @@ def _losses(losses: Sequence[LossRow]) -> list[Caveat]:
                 )
             )
     return found
+
+
+def _dropped(losses: Sequence[LossRow]) -> list[Caveat]:
+    rows = sum(row.dropped for row in losses)
+    if not rows:
+        return []
+    return [
+        Caveat(
+            f"The recording was told to keep only the newest: {count(rows)} older rows were"
+            " dropped, and this page begins after them.",
+            False,
+        )
+    ]
 
 
 def _ledger(told: Overview, attribution: Attribution, unexplained_share: float) -> list[Caveat]:

@@ -66,6 +66,7 @@ class LossRow:
     received: int
     lost: int | None
     undecodable: int
+    dropped: int = 0
 
 
 def overview(connection: duckdb.DuckDBPyConnection) -> Overview:
@@ -189,6 +190,6 @@ def percentiles(
 def losses(connection: duckdb.DuckDBPyConnection) -> list[LossRow]:
     """Return the capture's ledger of losses."""
     rows = connection.execute(
-        'SELECT "table", produced, received, lost, undecodable FROM loss ORDER BY ALL'
+        'SELECT "table", produced, received, lost, undecodable, dropped FROM loss ORDER BY ALL'
     ).fetchall()
     return [LossRow(*row) for row in rows]

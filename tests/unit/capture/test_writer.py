@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from stackledger.capture import writer
-from stackledger.capture.writer import PartWriter, arrow_schema, to_epoch, write_part
+from stackledger.capture.partfile import unwritable, write_part
+from stackledger.capture.writer import PartWriter, arrow_schema, to_epoch
 from stackledger.errors import StackledgerError
 from stackledger.schema import TABLES
 
@@ -108,7 +109,7 @@ def test_a_disk_that_fills_leaves_nothing_half_written(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_says_so() -> None:
-    full = writer.unwritable(Path("/s"), OSError(errno.ENOSPC, "No space left on device"))
+    full = unwritable(Path("/s"), OSError(errno.ENOSPC, "No space left on device"))
     assert str(full) == "cannot write to the store: /s: No space left on device"
     assert full.hint is not None
     assert full.hint.startswith("free some space")
@@ -145,5 +146,5 @@ def test_a_row_of_block_io_takes_at_most_15_bytes(tmp_path: Path) -> None:
             }
         )
     table = pa.Table.from_pylist(rows, schema=arrow_schema("block_io"))
-    size = write_part([table], tmp_path / "part.parquet")
-    assert size / len(table) <= 15
+    held = write_part([table], tmp_path / "part.parquet")
+    assert held.size_bytes / len(table) <= 15

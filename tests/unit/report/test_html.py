@@ -208,8 +208,8 @@ def test_losses_warn_at_the_top(shop) -> None:  # type: ignore[no-untyped-def]
     assert warned < said.index("Where the time goes")
     assert "The kernel's own count of call is missing" in said
     assert seen.tables[-1][1:] == [
-        ["call", "–", "400", "0", "0"],
-        ["request", "1,000", "900", "90", "10"],
+        ["call", "–", "400", "0", "0", "0"],
+        ["request", "1,000", "900", "90", "10", "0"],
     ]
 
 
