@@ -11,10 +11,13 @@ from pathlib import Path
 
 import msgspec
 
+from stackledger import untrusted
 from stackledger.errors import NoSuchCaptureError, StackledgerError
 from stackledger.schema import SCHEMA_VERSION
 
 FILE_NAME = "capture.json"
+# A thousand cgroups and ten thousand sockets are 2 MiB.
+_LARGEST_BYTES = 64 << 20
 
 
 class Anchor(msgspec.Struct, frozen=True):
@@ -172,7 +175,7 @@ def load(folder: Path) -> Manifest:
     """
     path = folder / FILE_NAME
     try:
-        content = path.read_bytes()
+        content = untrusted.read(path, _LARGEST_BYTES)
         version = msgspec.json.decode(content, type=_Version).schema_version
         if version > SCHEMA_VERSION:
             raise StackledgerError(
@@ -183,7 +186,7 @@ def load(folder: Path) -> Manifest:
         return msgspec.json.decode(content, type=Manifest)
     except FileNotFoundError:
         raise NoSuchCaptureError("not a capture: it has no capture.json", folder) from None
-    except (msgspec.ValidationError, msgspec.DecodeError) as failure:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as failure:
         raise StackledgerError("broken capture.json", f"{path}: {failure}") from None
     except OSError as failure:
         raise StackledgerError("cannot read the capture", f"{path}: {failure.strerror}") from None
