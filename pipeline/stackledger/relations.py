@@ -56,6 +56,16 @@ def name_files(connection: duckdb.DuckDBPyConnection, capture: Capture) -> None:
             connection.execute(f"SET VARIABLE files_{name} = $files", {"files": files})
 
 
+def name_files_alike(
+    other: duckdb.DuckDBPyConnection, connection: duckdb.DuckDBPyConnection, capture: Capture
+) -> None:
+    """Tell a connection what another one was told: parts that came since are not readable."""
+    for name in ("capture_folder", *(f"files_{table}" for table in capture.tables)):
+        row = connection.execute("SELECT getvariable($1)", [name]).fetchone()
+        if row is not None and row[0] is not None:
+            other.execute(f"SET VARIABLE {name} = $1", [row[0]])
+
+
 def _table(connection: duckdb.DuckDBPyConnection, table: Table, files: list[str]) -> None:
     """Define one table: a view of its parts, or empty."""
     name, columns = table.name, table.columns
