@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import socket
 import struct
 from collections.abc import Iterator
@@ -20,6 +21,11 @@ from stackledger.manifest import Anchor, Cgroup, Disk, Listener, Machine, Topolo
 _CMDLINE_BYTES = 256
 _LISTEN_STATE = "0A"
 _UNIX_ACCEPTING = 0x10000
+# Num: RefCount Protocol Flags Type St Inode Path
+_UNIX = re.compile(
+    r"[0-9a-f]+: [0-9A-F]{8} [0-9A-F]{8} ([0-9A-F]{8}) [0-9A-F]{4} [0-9A-F]{2} +([0-9]{1,20}) (.+)",
+    re.DOTALL,
+)
 _SECTOR_BYTES = 512
 
 
@@ -170,9 +176,9 @@ def _listening(net: Path) -> Iterator[tuple[str, str, int, int]]:
                     yield family, _address(address), int(port, 16), int(words[9])
     with suppress(OSError):
         for line in _lines(net / "unix")[1:]:
-            words = line.split(maxsplit=7)
-            if len(words) == 8 and int(words[3], 16) & _UNIX_ACCEPTING:
-                yield "unix", words[7], 0, int(words[6])
+            # A path's own line ends make lines that mean nothing.
+            if (found := _UNIX.match(line)) and int(found[1], 16) & _UNIX_ACCEPTING:
+                yield "unix", found[3], 0, int(found[2])
 
 
 def _address(text: str) -> str:
@@ -183,7 +189,8 @@ def _address(text: str) -> str:
 
 
 def _lines(path: str | Path) -> list[str]:
-    return Path(path).read_bytes().decode("utf-8", "replace").splitlines()
+    # Names in them may hold what Python takes for the end of a line, as U+0085.
+    return Path(path).read_bytes().decode("utf-8", "replace").removesuffix("\n").split("\n")
 
 
 def _word(path: Path) -> str:
