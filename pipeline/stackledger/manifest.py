@@ -134,6 +134,35 @@ class Command(msgspec.Struct, kw_only=True):
     exit_code: int | None = None
 
 
+class Redaction(msgspec.Struct, kw_only=True):
+    """Which of the traced programs' own words the capture holds.
+
+    `policy` names the rules by which they were taken, empty in captures of before there
+    were any. `scrubbed` are columns, `table.column`, that `stackledger scrub` has emptied.
+    """
+
+    policy: str = ""
+    payload: bool = False  # as bytes, and command lines in full: --payload
+    normalised: list[str] = []
+    not_stored: list[str] = []
+    scrubbed: list[str] = []
+
+
+def redaction(*, payload: bool) -> Redaction:
+    """Return the policy by which a capture is recorded."""
+    named = ["request.endpoint", "request.statement"]
+    if payload:
+        return Redaction(policy="payload/1", payload=True, normalised=named)
+    return Redaction(
+        policy="normalised/1",
+        normalised=[*named, "process.cmdline", "exec_argument.argument", "command.argv"],
+        not_stored=[
+            *("request bytes", "query strings", "headers", "SQL literals"),
+            *("values of arguments", "lines that could not be decoded"),
+        ],
+    )
+
+
 class Manifest(msgspec.Struct, kw_only=True):
     """The content of capture.json."""
 
@@ -161,6 +190,7 @@ class Manifest(msgspec.Struct, kw_only=True):
     own_tables: list[OwnTable] = []
     losses: list[Loss] = []
     command: Command | None = None
+    redaction: Redaction = msgspec.field(default_factory=Redaction)
 
 
 class _Version(msgspec.Struct):

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stackledger.capture import blockio, packets, protocols, stacks, tcp
+from stackledger.capture import arguments, blockio, packets, protocols, stacks, tcp
 from stackledger.capture.writer import arrow_schema, to_epoch
 
 _MINUS_ONE, _ONE, _HALF = (pa.scalar(number, pa.int64()) for number in (-1, 1, 32))
@@ -37,8 +37,8 @@ _PACKED = {"pid_tid": ("pid", "tid"), "calls_handovers": ("calls", "handovers")}
 def derive(table: str, raw: pa.Table, offset_ns: int, *, payload: bool = False) -> pa.Table:
     """Return `raw` in the registry's columns and types, its times since the epoch.
 
-    `payload` keeps the first bytes of requests; without it only their normalised
-    name leaves this function.
+    `payload` keeps the first bytes of requests and the arguments of programs; without it
+    only what is normalised leaves this function.
     """
     columns: dict[str, pa.ChunkedArray | pa.Array] = {
         name: raw.column(name) for name in raw.column_names
@@ -65,6 +65,10 @@ def derive(table: str, raw: pa.Table, offset_ns: int, *, payload: bool = False) 
             columns["payload"] = protocols.raw_bytes(first)
         if "answer" in columns:
             columns.update(protocols.judge_answers(columns["protocol"], columns.pop("answer")))
+    if table == "exec_argument" and not payload:
+        begun = zip(columns["ts_ns"].to_pylist(), columns["pid"].to_pylist(), strict=True)
+        texts = columns["position"].to_pylist(), columns["argument"].to_pylist()
+        columns["argument"] = arguments.normalised_rows(begun, *texts)
     wanted = arrow_schema(table)
     arrays = [_fitted(columns.get(field.name), field.type, raw.num_rows) for field in wanted]
     return to_epoch(pa.table(arrays, names=wanted.names), offset_ns)

@@ -37,6 +37,7 @@ from pathlib import Path
 from stackledger import catalog, diagnostics
 from stackledger.capture import bpftrace as tracing
 from stackledger.capture import private, topology
+from stackledger.capture.arguments import normalised
 from stackledger.capture.clock import anchor
 from stackledger.capture.control import Control
 from stackledger.capture.interrupts import Interrupts
@@ -48,7 +49,7 @@ from stackledger.capture.starting import programs_of, start
 from stackledger.capture.stream import Stream
 from stackledger.capture.writer import PartWriter, unwritable
 from stackledger.errors import CannotTraceError, StackledgerError, UsageError
-from stackledger.manifest import Command, Manifest
+from stackledger.manifest import Command, Manifest, redaction
 from stackledger.schema import SCHEMA_VERSION
 
 ABORTED = 130
@@ -213,6 +214,7 @@ def new_manifest(options: Options, bpftrace: tracing.Bpftrace) -> Manifest:
         constants=dict(options.constants),
         topology=topology.snapshot(),
         probes=[],
+        redaction=redaction(payload=options.payload),
     )
 
 
@@ -249,7 +251,8 @@ def _remove(folder: Path) -> None:
 def _start(argv: tuple[str, ...], manifest: Manifest) -> subprocess.Popen[bytes] | None:
     if not argv:
         return None
-    manifest.command = Command(argv=list(argv))
+    shown = argv if manifest.redaction.payload else normalised(argv)
+    manifest.command = Command(argv=list(shown))
     try:
         return subprocess.Popen(argv, process_group=0)
     except OSError as failure:

@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import pyarrow as pa
 
+from stackledger.capture.arguments import normalised
 from stackledger.capture.program import cgroup2_mounts
 from stackledger.capture.writer import arrow_schema
 from stackledger.manifest import Anchor, Cgroup, Disk, Listener, Machine, Topology
@@ -55,8 +56,13 @@ def boot_id() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
 
 
-def processes(clock: Anchor, known: set[tuple[int, int]]) -> pa.Table:
-    """Return rows of `process` for those not yet in `known` (pid and start), and add them to it."""
+def processes(
+    clock: Anchor, known: set[tuple[int, int]], *, payload: bool = False
+) -> pa.Table:
+    """Return rows of `process` for those not yet in `known` (pid and start), and add them to it.
+
+    Without `payload` their command lines are normalised.
+    """
     ticks = os.sysconf("SC_CLK_TCK")
     rows = []
     for pid in psutil.pids():
@@ -69,7 +75,8 @@ def processes(clock: Anchor, known: set[tuple[int, int]]) -> pa.Table:
             identity = (pid, int(fields[19]))
             if identity in known:
                 continue
-            cmdline = (base / "cmdline").read_bytes()[:_CMDLINE_BYTES]
+            cmdline = (base / "cmdline").read_bytes()[:_CMDLINE_BYTES].rstrip(b"\0")
+            words = cmdline.decode("utf-8", "replace").split("\0") if cmdline else []
             exe = ""
             with suppress(OSError):  # kernel threads have none
                 exe = os.fsencode((base / "exe").readlink()).decode("utf-8", "replace")
@@ -82,9 +89,7 @@ def processes(clock: Anchor, known: set[tuple[int, int]]) -> pa.Table:
                     "start_ts_ns": started + clock.offset_ns,
                     "comm": comm,
                     "exe": exe,
-                    "cmdline": cmdline.rstrip(b"\0")
-                    .replace(b"\0", b" ")
-                    .decode("utf-8", "replace"),
+                    "cmdline": " ".join(words if payload else normalised(words)),
                     "cgroup": _own_cgroup(base),
                     "uid": base.stat().st_uid,
                 }
