@@ -138,7 +138,8 @@ class Redaction(msgspec.Struct, kw_only=True):
     """Which of the traced programs' own words the capture holds.
 
     `policy` names the rules by which they were taken, empty in captures of before there
-    were any. `scrubbed` are columns, `table.column`, that `stackledger scrub` has emptied.
+    were any. `scrubbed` are columns, `table.column`, that `stackledger scrub` has emptied,
+    `scrubbing` those that one which was cut off may have left.
     """
 
     policy: str = ""
@@ -146,6 +147,7 @@ class Redaction(msgspec.Struct, kw_only=True):
     normalised: list[str] = []
     not_stored: list[str] = []
     scrubbed: list[str] = []
+    scrubbing: list[str] = []
 
 
 def redaction(*, payload: bool) -> Redaction:

@@ -57,7 +57,7 @@ def normalised_rows(
     argv: dict[tuple[int, int], dict[int, str]] = {}
     for key, position, argument in rows:
         argv.setdefault(key, {})[position] = argument
-    told = {}
+    told: dict[tuple[tuple[int, int], int], str] = {}
     for key, words in argv.items():
         first = min(words)
         given = [*([""] if first else []), *(words[at] for at in sorted(words))]

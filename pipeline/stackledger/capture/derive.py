@@ -58,20 +58,29 @@ def derive(table: str, raw: pa.Table, offset_ns: int, *, payload: bool = False) 
             columns[name] = convert(columns.pop(raw_name))
     if table == "profile":
         columns.update(stacks.named(columns))
-    if "first" in columns:
-        first = columns.pop("first")
-        columns.update(protocols.name_requests(first))
-        if payload:
-            columns["payload"] = protocols.raw_bytes(first)
-        if "answer" in columns:
-            columns.update(protocols.judge_answers(columns["protocol"], columns.pop("answer")))
     if table == "exec_argument" and not payload:
-        begun = zip(columns["ts_ns"].to_pylist(), columns["pid"].to_pylist(), strict=True)
-        texts = columns["position"].to_pylist(), columns["argument"].to_pylist()
-        columns["argument"] = arguments.normalised_rows(begun, *texts)
+        columns["argument"] = _without_values(columns)
+    if "first" in columns:
+        _name_requests(columns, payload=payload)
     wanted = arrow_schema(table)
     arrays = [_fitted(columns.get(field.name), field.type, raw.num_rows) for field in wanted]
     return to_epoch(pa.table(arrays, names=wanted.names), offset_ns)
+
+
+def _name_requests(columns: dict[str, pa.ChunkedArray | pa.Array], *, payload: bool) -> None:
+    """Put names, and how it ended, in the place of a request's and an answer's first bytes."""
+    first = columns.pop("first")
+    columns.update(protocols.name_requests(first))
+    if payload:
+        columns["payload"] = protocols.raw_bytes(first)
+    if "answer" in columns:
+        columns.update(protocols.judge_answers(columns["protocol"], columns.pop("answer")))
+
+
+def _without_values(columns: dict[str, pa.ChunkedArray | pa.Array]) -> pa.Array:
+    begun = zip(columns["ts_ns"].to_pylist(), columns["pid"].to_pylist(), strict=True)
+    texts = columns["position"].to_pylist(), columns["argument"].to_pylist()
+    return arguments.normalised_rows(begun, *texts)
 
 
 def _host_order(port: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -56,9 +56,7 @@ def boot_id() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
 
 
-def processes(
-    clock: Anchor, known: set[tuple[int, int]], *, payload: bool = False
-) -> pa.Table:
+def processes(clock: Anchor, known: set[tuple[int, int]], *, payload: bool = False) -> pa.Table:
     """Return rows of `process` for those not yet in `known` (pid and start), and add them to it.
 
     Without `payload` their command lines are normalised.

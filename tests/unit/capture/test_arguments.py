@@ -14,7 +14,7 @@ from stackledger.capture.arguments import hidden, normalised, normalised_rows
     [
         ("mysql -psecret --host=db --user root", "mysql -p? --host=? --user ?"),
         ("redis-cli AUTH secret", "redis-cli ? ?"),
-        ("/usr/bin/python3.11 -u -m orders.app --port=80", "/usr/bin/python3.11 -u -m orders.app --port=?"),
+        ("/bin/python3.11 -u -m a.app --port=80", "/bin/python3.11 -u -m a.app --port=?"),
         ("python -c print(1) secret", "python -c ? ?"),
         ("java -Dkey=secret -Xmx1g -jar /srv/app.jar secret", "java -D? -X? -jar /srv/app.jar ?"),
         ("node server.js secret", "node server.js ?"),
