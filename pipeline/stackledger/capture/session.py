@@ -36,7 +36,7 @@ from pathlib import Path
 
 from stackledger import catalog, diagnostics
 from stackledger.capture import bpftrace as tracing
-from stackledger.capture import private, topology
+from stackledger.capture import private, privileges, topology
 from stackledger.capture.arguments import normalised
 from stackledger.capture.clock import anchor
 from stackledger.capture.control import Control
@@ -79,6 +79,7 @@ class Options:
     map_keys: int = 32768
     string_bytes: int = 64
     raw_folder: Path | None = None  # keep bpftrace's own lines here too
+    alone: bool = False  # the process does nothing else: it drops what privileges it can
 
     def requires(self, probe: catalog.Probe) -> bool:
         """Tell whether there is no capture without that probe."""
@@ -161,6 +162,8 @@ def _run(
     try:
         recording.begin()
         save(manifest, folder)
+        if options.alone:
+            privileges.drop()
         recording.run(options.duration_s, command)
     finally:
         if command is not None and manifest.command is not None:

@@ -124,6 +124,7 @@ def capture(
         filters=Filters(tuple(pid or ()), tuple(comm or ()), tuple(cgroup or ())),
         function=function,
         payload=payload,
+        alone=True,
         attach_limit_s=seconds(attach_limit),
     )
     check(options)
