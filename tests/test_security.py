@@ -7,7 +7,6 @@ import re
 from pathlib import Path
 
 import pytest
-
 from tests.fuzz.targets import TARGETS
 
 CHECKOUT = Path(__file__).resolve().parent.parent

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
 
+from stackledger.schema import TABLES
+
 _INTERPRETER = re.compile(
     r"(?:python|pypy|ruby|perl|php|php-fpm|lua|java|node|nodejs|bun|deno)[0-9.]*\Z"
 )
@@ -19,6 +21,7 @@ _LONG = re.compile(r"(--[A-Za-z][A-Za-z-]{0,30})(=.*)?\Z", re.DOTALL)
 _WHOLE = frozenset(("-jar", "-classpath", "-cp"))
 _CODE = frozenset(("-c", "-e", "-r", "--eval", "--print"))  # a program follows, not its name
 _SCRIPT = re.compile(r"[A-Za-z0-9_./@-]{1,160}\Z")
+_ROW = re.compile(rb'\{"type": "[a-z]{1,10}", "data": \[?"([a-z_]{1,40})')
 HIDDEN = "?"
 
 
@@ -67,5 +70,11 @@ def normalised_rows(
 
 
 def hidden(line: bytes) -> bytes:
-    """Return a line that could not be decoded with its shape alone: letters x, digits 0."""
+    """Return a line that could not be decoded with its shape alone: letters x, digits 0.
+
+    Where it begins like a row of a registered table, that beginning stays.
+    """
+    begun = _ROW.match(line)
+    if begun and begun[1].decode() in TABLES:
+        return begun[0] + hidden(line[begun.end() :])
     return re.sub(rb"[0-9]", b"0", re.sub(rb"[A-Za-z\x80-\xff]", b"x", line))

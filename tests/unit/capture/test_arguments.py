@@ -48,4 +48,6 @@ def test_rows_of_several_programs_that_came_mixed():
 
 def test_the_shape_of_a_line():
     line = '{"type": "value", "data": ["request",12,"GET /ž?key=s3cret'.encode()
-    assert hidden(line) == b'{"xxxx": "xxxxx", "xxxx": ["xxxxxxx",00,"xxx /xx?xxx=x0xxxx'
+    assert hidden(line) == b'{"type": "value", "data": ["request",00,"xxx /xx?xxx=x0xxxx'
+    other = b'{"type": "value", "data": ["secret",12'
+    assert hidden(other) == b'{"xxxx": "xxxxx", "xxxx": ["xxxxxx",00'
