@@ -67,6 +67,11 @@ format: setup
 snapshots: setup
     STACKLEDGER_SNAPSHOTS=write pytest -q tests/cli/test_help.py
 
+# Millions of hostile inputs for every parser, guided by coverage, within limits
+fuzz *ARGS: setup
+    @uv pip install --quiet --python .venv/bin/python --group fuzz
+    nice -n 19 python tests/fuzz/run.py {{ ARGS }}
+
 # Compare with what a user would use instead: bench/NAME.py
 bench NAME *ARGS: setup
     python bench/{{ NAME }}.py {{ ARGS }}

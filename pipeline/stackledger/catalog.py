@@ -31,7 +31,7 @@ _KEY = re.compile(r"([A-Z][A-Za-z-]*):(?:\s+(.*))?$")
 _TITLE = re.compile(r"([a-z][a-z0-9_]*)\s{2,}(\S.*)$")
 _EMITS = re.compile(r"([a-z][a-z0-9_]*)\s*\(([^()]*)\)[\s;,.]*")
 _COLUMN = re.compile(r"[a-z][a-z0-9_]*$")
-_VERSION = re.compile(r"bpftrace\s*>=\s*(\d+)\.(\d+)")
+_VERSION = re.compile(r"bpftrace\s*>=\s*([0-9]{1,6})\.([0-9]{1,6})")
 _HOOK = re.compile(r"(?:([a-z]+(?::[a-z0-9_]+)*):)?([a-z0-9_]+(?:\.[a-z0-9_]+)?)$")
 _FROM = re.compile(r"^// @from (\S+)$", re.MULTILINE)
 _TRACEPOINTS = ("tracepoint", "rawtracepoint")
@@ -231,7 +231,7 @@ def read_probe(path: Path) -> Probe:
     if version is None:
         raise _wrong(path, line, "Needs: does not say 'bpftrace >= MAJOR.MINOR'")
     strings = header.text("Strings") or "0"
-    if not strings.isdecimal():
+    if not re.fullmatch("[0-9]{1,6}", strings):
         raise _wrong(path, header.fields["Strings"][0][0], "Strings: is not a number of bytes")
     grade = header.text("Grade")
     if not grade.startswith(_GRADES):
@@ -254,8 +254,15 @@ def read_probe(path: Path) -> Probe:
     )
 
 
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as failure:
+        raise StackledgerError("not UTF-8", f"{path}: {failure}") from None
+
+
 def _origin(path: Path) -> str:
-    found = _FROM.search(path.read_text(encoding="utf-8"))
+    found = _FROM.search(_text(path))
     return found[1] if found else path.stem
 
 
@@ -330,7 +337,7 @@ def _fields(
 def _comment(path: Path, marker: str) -> list[tuple[int, str]]:
     """Return (line number, text without the marker) of the comment at the top."""
     found: list[tuple[int, str]] = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(_text(path).splitlines(), 1):
         if number == 1 and line.startswith("#!"):
             continue
         if not line.startswith(marker):

@@ -36,6 +36,7 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
     ("captures", "stackledger.commands.captures", "What the store holds."),
     ("show", "stackledger.commands.show", "One capture: tables, losses, layers; its schema."),
     ("repair", "stackledger.commands.repair", "Finish a capture whose recording was cut off."),
+    ("scrub", "stackledger.commands.scrub", "Remove secrets that a capture may hold."),
     ("diagnose", "stackledger.commands.diagnose", "What is wrong, its evidence, what to do next."),
     ("attribute", "stackledger.commands.attribute", "Which layer and resource took the time."),
     ("diff", "stackledger.commands.diff", "Two captures or windows: what changed, and by chance?"),

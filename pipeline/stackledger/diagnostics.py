@@ -15,10 +15,8 @@ INTERRUPTED_AGAIN = 130
 # Text from the traced side may hold terminal control sequences, and marks that
 # turn the direction of what follows.
 _UNPRINTABLE = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
-_UNPRINTABLE |= {
-    code: f"\\u{code:04x}"
-    for code in (0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A))
-}
+BIDIRECTIONAL = (0x061C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A))
+_UNPRINTABLE |= {code: f"\\u{code:04x}" for code in BIDIRECTIONAL}
 
 _line_open = False
 

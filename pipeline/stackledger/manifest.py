@@ -11,10 +11,13 @@ from pathlib import Path
 
 import msgspec
 
+from stackledger import untrusted
 from stackledger.errors import NoSuchCaptureError, StackledgerError
 from stackledger.schema import SCHEMA_VERSION
 
 FILE_NAME = "capture.json"
+# A thousand cgroups and ten thousand sockets are 2 MiB.
+_LARGEST_BYTES = 64 << 20
 
 
 class Anchor(msgspec.Struct, frozen=True):
@@ -161,6 +164,37 @@ class Command(msgspec.Struct, kw_only=True):
     exit_code: int | None = None
 
 
+class Redaction(msgspec.Struct, kw_only=True):
+    """Which of the traced programs' own words the capture holds.
+
+    `policy` names the rules by which they were taken, empty in captures of before there
+    were any. `scrubbed` are columns, `table.column`, that `stackledger scrub` has emptied,
+    `scrubbing` those that one which was cut off may have left.
+    """
+
+    policy: str = ""
+    payload: bool = False  # as bytes, and command lines in full: --payload
+    normalised: list[str] = []
+    not_stored: list[str] = []
+    scrubbed: list[str] = []
+    scrubbing: list[str] = []
+
+
+def redaction(*, payload: bool) -> Redaction:
+    """Return the policy by which a capture is recorded."""
+    named = ["request.endpoint", "request.statement"]
+    if payload:
+        return Redaction(policy="payload/1", payload=True, normalised=named)
+    return Redaction(
+        policy="normalised/1",
+        normalised=[*named, "process.cmdline", "exec_argument.argument", "command.argv"],
+        not_stored=[
+            *("request bytes", "query strings", "headers", "SQL literals"),
+            *("values of arguments", "lines that could not be decoded"),
+        ],
+    )
+
+
 class Manifest(msgspec.Struct, kw_only=True):
     """The content of capture.json."""
 
@@ -192,6 +226,7 @@ class Manifest(msgspec.Struct, kw_only=True):
     losses: list[Loss] = []
     overhead: Overhead | None = None  # None before its end, and of older captures
     command: Command | None = None
+    redaction: Redaction = msgspec.field(default_factory=Redaction)
 
     @property
     def overhead_share(self) -> float | None:
@@ -220,7 +255,7 @@ def load(folder: Path) -> Manifest:
     """
     path = folder / FILE_NAME
     try:
-        content = path.read_bytes()
+        content = untrusted.read(path, _LARGEST_BYTES)
         version = msgspec.json.decode(content, type=_Version).schema_version
         if version > SCHEMA_VERSION:
             raise StackledgerError(
@@ -231,7 +266,7 @@ def load(folder: Path) -> Manifest:
         return msgspec.json.decode(content, type=Manifest)
     except FileNotFoundError:
         raise NoSuchCaptureError("not a capture: it has no capture.json", folder) from None
-    except (msgspec.ValidationError, msgspec.DecodeError) as failure:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as failure:
         raise StackledgerError("broken capture.json", f"{path}: {failure}") from None
     except OSError as failure:
         raise StackledgerError("cannot read the capture", f"{path}: {failure.strerror}") from None

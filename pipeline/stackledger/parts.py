@@ -12,6 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from stackledger import untrusted
+
 _NAME = re.compile(r"part-(\d+)(?:-(\d+))?\.parquet")
 
 
@@ -29,12 +31,12 @@ def file_name(first: int, last: int) -> str:
 
 
 def listed(folder: Path) -> list[Numbered]:
-    """Return all parts of a table, oldest first, a merged one before what it was merged from."""
-    try:
-        found = [(path, told) for path in folder.iterdir() if (told := _NAME.fullmatch(path.name))]
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    parts = [Numbered(path, int(told[1]), int(told[2] or told[1])) for path, told in found]
+    """Return all parts of a table, oldest first, a merged one before what it was merged from.
+
+    Raises StackledgerError where one, or the folder, is a link or no file.
+    """
+    found = [(name, told) for name in untrusted.parts(folder) if (told := _NAME.fullmatch(name))]
+    parts = [Numbered(folder / name, int(told[1]), int(told[2] or told[1])) for name, told in found]
     return sorted(parts, key=lambda part: (part.first, -part.last))
 
 

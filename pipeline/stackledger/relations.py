@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import duckdb
 
@@ -36,18 +36,24 @@ def define(
     connection: duckdb.DuckDBPyConnection,
     capture: Capture,
     rules: Sequence[tuple[str, str, str]],
+    files: Mapping[str, list[str]],
 ) -> None:
-    """Define every table of the registry, and what the manifest and the layer rules say."""
+    """Define every table of the registry, and what the manifest and the layer rules say.
+
+    `files`: each table's parts.
+    """
     _facts(connection, capture)
     _syscall_names(connection, capture)
-    name_files(connection, capture)
+    _name_files(connection, capture, files)
     for table in capture.tables.values():
         cut = bool(capture.manifest.kept_from_ns) and table.has("ts_ns") and not table.whole
-        _table(connection, table, capture.files(table.name), cut=cut)
+        _table(connection, table, files[table.name], cut=cut)
     _layer_rules(connection, rules)
 
 
-def name_files(connection: duckdb.DuckDBPyConnection, capture: Capture) -> None:
+def _name_files(
+    connection: duckdb.DuckDBPyConnection, capture: Capture, files: Mapping[str, list[str]]
+) -> None:
     """Tell a connection where the tables' parts are, as each connection has to be told.
 
     A view cannot take parameters, a variable can: no path is pasted into SQL.
@@ -56,8 +62,22 @@ def name_files(connection: duckdb.DuckDBPyConnection, capture: Capture) -> None:
     kept_from_ns = capture.manifest.kept_from_ns
     connection.execute("SET VARIABLE kept_from_ts_ns = $1::BIGINT", [kept_from_ns])
     for name in capture.tables:
-        if files := capture.files(name):
-            connection.execute(f"SET VARIABLE files_{name} = $files", {"files": files})
+        if files[name]:
+            connection.execute(f"SET VARIABLE files_{name} = $files", {"files": files[name]})
+
+
+def name_files_alike(
+    other: duckdb.DuckDBPyConnection, connection: duckdb.DuckDBPyConnection, capture: Capture
+) -> None:
+    """Tell a connection what another one was told: parts that came since are not readable."""
+    for name in (
+        "capture_folder",
+        "kept_from_ts_ns",
+        *(f"files_{table}" for table in capture.tables),
+    ):
+        row = connection.execute("SELECT getvariable($1)", [name]).fetchone()
+        if row is not None and row[0] is not None:
+            other.execute(f"SET VARIABLE {name} = $1", [row[0]])
 
 
 def _table(

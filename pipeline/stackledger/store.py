@@ -14,11 +14,12 @@ import tempfile
 import weakref
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stackledger import manifest as manifests
-from stackledger import parts, relations, sqlerrors, views
+from stackledger import parts, relations, sqlerrors, untrusted, views
 from stackledger.diagnostics import warning
 from stackledger.errors import NoSuchCaptureError, StackledgerError, UsageError, nearest
 from stackledger.layers import rules as layer_rules
@@ -28,12 +29,20 @@ from stackledger.schema import FACTS, TABLES, Column, Table
 from stackledger.wakeup import interruptible
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     import duckdb
 
+KEPT_PREFIX = "linked-"  # folders that analysis.linking keeps beside the parts
 STORE_VARIABLE = "STACKLEDGER_STORE"
 _IN_A_DAY = f"host=*/capture=*/{manifests.FILE_NAME}"
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _KINDS = ("int64", "bool", "string")
+_ALONE: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+    "python_enable_replacements": False,  # a table's name never means a variable of ours
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +54,11 @@ class Capture:
     hold: Hold | None = field(default=None, compare=False)  # its parts stay while this lives
 
     def files(self, table: str) -> list[str]:
-        """Return the finished Parquet parts of a table, oldest first."""
+        """Return the finished Parquet parts of a table, oldest first.
+
+        Raises StackledgerError where one, or the table's folder, is a link or no file: in a
+        stranger's capture it may lead anywhere.
+        """
         dropped = {one.table: one.through for one in self.manifest.dropped}
         found = parts.current(self.folder / table, dropped.get(table, 0))
         return [str(part) for part in found]
@@ -215,24 +228,33 @@ def _opened(folder: Path) -> Capture:
 
 
 def connect(
-    capture: Capture, *, layers: Path | None = None, with_views: bool = True
+    capture: Capture,
+    *,
+    layers: Path | None = None,
+    with_views: bool = True,
+    more: Sequence[Path] | None = None,
 ) -> duckdb.DuckDBPyConnection:
     """Return a connection with the capture's tables, and every view of `queries/views`.
 
-    `layers` is a CSV file like `queries/layers.csv`; its rules come first. Raises
-    StackledgerError where a part cannot be read.
+    `layers` is a CSV file like `queries/layers.csv`; its rules come first. It opens the
+    capture's parts, the links kept beside them, the files `more`, and nothing else: no
+    other file, no network, no extension. Raises StackledgerError where a part cannot be
+    read.
     """
     import duckdb
 
     # What does not fit into memory goes where temporary files belong, not into the
     # current folder, which may be read-only. DuckDB makes it when needed, and removes it.
     spill = Path(tempfile.gettempdir()) / f"stackledger-{secrets.token_hex(8)}"
-    connection = duckdb.connect(":memory:", config={"temp_directory": str(spill)})
+    connection = duckdb.connect(":memory:", config={"temp_directory": str(spill), **_ALONE})
     interruptible(connection)
     weakref.finalize(connection, lambda _hold: None, capture.hold)
     _configure(connection)
+    # Looked for once: of a capture that is being written there are more each second.
+    files = {name: capture.files(name) for name in capture.tables}
+    shut_in(connection, [*chain(*files.values()), *_links(capture), *(more or ())])
     try:
-        relations.define(connection, capture, layer_rules(layers))
+        relations.define(connection, capture, layer_rules(layers), files)
     except duckdb.Error as failure:
         raise sqlerrors.explain(failure) from None
     if with_views:
@@ -247,8 +269,25 @@ def beside(connection: duckdb.DuckDBPyConnection, capture: Capture) -> duckdb.Du
     """
     other = connection.cursor()
     _configure(other)
-    relations.name_files(other, capture)
+    relations.name_files_alike(other, connection, capture)
     return other
+
+
+def shut_in(connection: duckdb.DuckDBPyConnection, files: Iterable[str | Path]) -> None:
+    """Let a connection open these files, and from now on nothing else."""
+    connection.execute("SET VARIABLE readable = $1", [[str(file) for file in files]])
+    connection.execute("SET allowed_paths = getvariable('readable')")
+    connection.execute("RESET VARIABLE readable")
+    connection.execute("SET enable_external_access = false")
+
+
+def _links(capture: Capture) -> list[str]:
+    """Return what linking keeps beside a capture's parts."""
+    return [
+        str(folder / name)
+        for folder in capture.folder.glob(f"{KEPT_PREFIX}*")
+        for name in untrusted.parts(folder, prefix="")
+    ]
 
 
 def _configure(connection: duckdb.DuckDBPyConnection) -> None:
@@ -260,11 +299,12 @@ def broken_part(capture: Capture) -> str | None:
     """Return the first part that cannot be read to its end, None where all can."""
     import duckdb
 
-    with duckdb.connect(":memory:") as connection:
-        for table in capture.tables:
-            for file in capture.files(table):
-                try:
-                    connection.execute("SELECT hash(COLUMNS(*)) FROM read_parquet($1)", [file])
-                except duckdb.Error:
-                    return file
+    with duckdb.connect(":memory:", config=_ALONE) as connection:
+        files = [file for table in capture.tables for file in capture.files(table)]
+        shut_in(connection, files)
+        for file in files:
+            try:
+                connection.execute("SELECT hash(COLUMNS(*)) FROM read_parquet($1)", [file])
+            except duckdb.Error:
+                return file
     return None

@@ -90,7 +90,7 @@ def test_odd_values_come_through_every_format(ask):
     text = ask("sql", statement, "--format", "csv").stdout
     assert text.endswith(
         '1,2,nan,"{""k"":[1,2]}",x\\xff,170141183460469231731687303715884105727,'
-        '"line\n\x1b",,0.10\n'
+        "line\\x0a\\x1b,,0.10\n"
     )
     table = ask("sql", statement, "--format", "table").stdout
     assert "line\\x0a\\x1b" in table

@@ -42,7 +42,7 @@ tell(
     parent=os.getpid(),
 )
 """
-    capture = traced(tmp_path, ("exec",), script)
+    capture = traced(tmp_path, ("exec",), script, payload=True)
     rows = {
         kind: [row for row in capture.query("execsnoop") if row["pid"] in capture.told[kind]]
         for kind in ("plain", "long", "descriptor", "missing", "refused")

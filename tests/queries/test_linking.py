@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import msgspec
+import pyarrow.parquet as pq
 import pytest
 from tests.queries.conftest import manifest, rows_of
 from tests.queries.test_bands import CASES, _alike, _many
@@ -55,7 +56,8 @@ def on_disk(capture, tmp_path):
         connection = capture(assembled=False, **_many(rows_of(name)))
         for table in TABLES:
             (folder / table).mkdir(parents=True)
-            connection.table(table).write_parquet(str(folder / table / "part-000001.parquet"))
+            rows = connection.table(table).to_arrow_table()
+            pq.write_table(rows, folder / table / "part-000001.parquet")
         (folder / FILE_NAME).write_bytes(msgspec.json.encode(told))
         return Capture(folder, told)
 

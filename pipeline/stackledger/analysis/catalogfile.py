@@ -38,13 +38,13 @@ def _rows(
     parse: Callable[[dict[str, str]], Row],
     what: str,
 ) -> Iterator[Row]:
-    if tuple(reader.fieldnames or ()) != tuple(columns):
-        raise UsageError(
-            "the price catalogue has the wrong columns",
-            f"{path}:1",
-            hint=f"accepted: {','.join(columns)}",
-        )
     try:
+        if tuple(reader.fieldnames or ()) != tuple(columns):
+            raise UsageError(
+                "the price catalogue has the wrong columns",
+                f"{path}:1",
+                hint=f"accepted: {','.join(columns)}",
+            )
         for row in reader:
             if None in row or None in row.values():
                 raise ValueError(f"expected {len(columns)} fields")

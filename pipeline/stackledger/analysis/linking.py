@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from stackledger.analysis.needs import views_of
 from stackledger.analysis.thinning import ENOUGH
 from stackledger.errors import StackledgerError
+from stackledger.store import KEPT_PREFIX
 from stackledger.views import definitions
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
     from stackledger.store import Capture
 
-_PREFIX = "linked-"
 # It runs beside the servers that were traced.
 _MEMORY = "2GB"
 # Who serves a process, and as which layer, is decided when it is read: rules change.
@@ -61,7 +61,7 @@ _STEPS = (
     "request_io",
 )
 _WRITE = """COPY ({select}) TO $1 (
-  FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, PARQUET_VERSION v2)"""
+  FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, PARQUET_VERSION v2, USE_TMP_FILE false)"""
 _READ = """
 CREATE OR REPLACE TEMP VIEW linked_request AS
 SELECT
@@ -114,21 +114,22 @@ def keep(capture: Capture, *, enough: int = ENOUGH) -> Path | None:
     from stackledger.analysis import assembly
     from stackledger.store import connect
 
-    target = capture.folder / f"{_PREFIX}{fingerprint()}"
+    target = capture.folder / f"{KEPT_PREFIX}{fingerprint()}"
     if target.is_dir():
         return target
-    with connect(capture, with_views=False) as connection:
+    scratch = capture.folder / f".{target.name}.{os.getpid()}.tmp"
+    files = {name: scratch / f"{name}.parquet" for name in _FILES}
+    with connect(capture, with_views=False, more=list(files.values())) as connection:
         row = connection.execute("SELECT count(*) FROM request").fetchone()
         if row is None or row[0] <= enough:
             return None
         connection.execute(f"SET memory_limit = '{_MEMORY}'")
-        scratch = capture.folder / f".{target.name}.{os.getpid()}.tmp"
         try:
             assembly.assemble(connection, read=_FILES)
             assembly.keep(connection, *_STEPS)
             scratch.mkdir(0o700)
             for name, select in _FILES.items():
-                _write(connection, select, scratch / f"{name}.parquet")
+                _write(connection, select, files[name])
             _forget(capture)
             scratch.rename(target)
         except OSError as failure:
@@ -155,7 +156,7 @@ def _unwritable(why: str) -> StackledgerError:
 
 def _forget(capture: Capture) -> None:
     """Remove what other versions left."""
-    for folder in capture.folder.glob(f"{_PREFIX}*"):
+    for folder in capture.folder.glob(f"{KEPT_PREFIX}*"):
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -173,7 +174,7 @@ def use(connection: duckdb.DuckDBPyConnection) -> bool:
     if _narrowed(connection):
         return False
     row = connection.execute("SELECT getvariable('capture_folder')").fetchone()
-    folder = Path(row[0]) / f"{_PREFIX}{fingerprint()}" if row and row[0] else None
+    folder = Path(row[0]) / f"{KEPT_PREFIX}{fingerprint()}" if row and row[0] else None
     files = {name: folder / f"{name}.parquet" for name in _FILES} if folder else {}
     if not files or not all(file.is_file() for file in files.values()):
         return False

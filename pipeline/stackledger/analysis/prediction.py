@@ -14,12 +14,14 @@ from typing import Literal
 
 import msgspec
 
+from stackledger import untrusted
 from stackledger.errors import NoSuchCaptureError, StackledgerError, UsageError, nearest
 
 FOLDER = "predictions"
 SCHEMA = "prediction/1"
 FIGURES = ("mean", "p50", "p95", "p99")
 
+_LARGEST_BYTES = 16 << 20
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,79}")
 
 
@@ -178,10 +180,10 @@ def load(path: Path) -> Prediction:
     Raises NoSuchCaptureError where there is none, StackledgerError where it is broken.
     """
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Prediction)
+        return msgspec.json.decode(untrusted.read(path, _LARGEST_BYTES), type=Prediction)
     except FileNotFoundError:
         raise NoSuchCaptureError("no such prediction", path) from None
-    except msgspec.MsgspecError as failure:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as failure:
         raise StackledgerError("broken prediction", f"{path}: {failure}") from None
     except OSError as failure:
         raise StackledgerError(

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stackledger.capture import blockio, packets, protocols, stacks, tcp
+from stackledger.capture import arguments, blockio, packets, protocols, stacks, tcp
 from stackledger.capture.writer import arrow_schema, to_epoch
 
 _MINUS_ONE, _ONE, _HALF = (pa.scalar(number, pa.int64()) for number in (-1, 1, 32))
@@ -37,8 +37,8 @@ _PACKED = {"pid_tid": ("pid", "tid"), "calls_handovers": ("calls", "handovers")}
 def derive(table: str, raw: pa.Table, offset_ns: int, *, payload: bool = False) -> pa.Table:
     """Return `raw` in the registry's columns and types, its times since the epoch.
 
-    `payload` keeps the first bytes of requests; without it only their normalised
-    name leaves this function.
+    `payload` keeps the first bytes of requests and the arguments of programs; without it
+    only what is normalised leaves this function.
     """
     columns: dict[str, pa.ChunkedArray | pa.Array] = {
         name: raw.column(name) for name in raw.column_names
@@ -58,16 +58,29 @@ def derive(table: str, raw: pa.Table, offset_ns: int, *, payload: bool = False) 
             columns[name] = convert(columns.pop(raw_name))
     if table == "profile":
         columns.update(stacks.named(columns))
+    if table == "exec_argument" and not payload:
+        columns["argument"] = _without_values(columns)
     if "first" in columns:
-        first = columns.pop("first")
-        columns.update(protocols.name_requests(first))
-        if payload:
-            columns["payload"] = protocols.raw_bytes(first)
-        if "answer" in columns:
-            columns.update(protocols.judge_answers(columns["protocol"], columns.pop("answer")))
+        _name_requests(columns, payload=payload)
     wanted = arrow_schema(table)
     arrays = [_fitted(columns.get(field.name), field.type, raw.num_rows) for field in wanted]
     return to_epoch(pa.table(arrays, names=wanted.names), offset_ns)
+
+
+def _name_requests(columns: dict[str, pa.ChunkedArray | pa.Array], *, payload: bool) -> None:
+    """Put names, and how it ended, in the place of a request's and an answer's first bytes."""
+    first = columns.pop("first")
+    columns.update(protocols.name_requests(first))
+    if payload:
+        columns["payload"] = protocols.raw_bytes(first)
+    if "answer" in columns:
+        columns.update(protocols.judge_answers(columns["protocol"], columns.pop("answer")))
+
+
+def _without_values(columns: dict[str, pa.ChunkedArray | pa.Array]) -> pa.Array:
+    begun = zip(columns["ts_ns"].to_pylist(), columns["pid"].to_pylist(), strict=True)
+    texts = columns["position"].to_pylist(), columns["argument"].to_pylist()
+    return arguments.normalised_rows(begun, *texts)
 
 
 def _host_order(port: pa.ChunkedArray) -> pa.ChunkedArray:

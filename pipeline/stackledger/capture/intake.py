@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 import stackledger.capture.quickarrow  # noqa: F401 - saves 0.3 ms on many calls
+from stackledger.capture.arguments import hidden
 from stackledger.capture.decode import Decoded, Decoder
 from stackledger.capture.derive import derive
 from stackledger.capture.leftovers import Left, rows_of
@@ -123,7 +124,8 @@ class Intake:
             self._undecodable[table] = self._undecodable.get(table, 0) + count
         for sample in decoded.samples:
             if len(self.run.undecodable) < _COMPLAINTS:
-                self.run.undecodable.append(sample.decode("utf-8", "replace"))
+                shown = sample if self.payload else hidden(sample)
+                self.run.undecodable.append(shown.decode("utf-8", "replace"))
         for message in decoded.messages:
             self._hear(message)
             if self._prints is not None:

@@ -82,7 +82,8 @@ def read_line(line: bytes, *, hexadecimal: bool = False) -> Row | Message | None
     if kind == "value":
         return None
     if kind in ("lost_events", "attached_probes"):
-        counts = [value for value in data.values() if isinstance(value, int)]
+        values = data.values() if isinstance(data, dict) else ()
+        counts = [value for value in values if isinstance(value, int)]
         return Message(kind, counts[0]) if counts else None
     return Message(kind, data if kind == "map" else mended(data))
 

@@ -102,7 +102,7 @@ def _btf() -> Finding:
 
 
 def _tracefs() -> Finding:
-    place = tracefs_mount(Path("/proc/self/mounts").read_text())
+    place = tracefs_mount(Path("/proc/self/mounts").read_text(errors="replace"))
     if place is not None:
         return Finding("tracefs", "ok", place)
     where = "/sys/kernel/tracing"
@@ -116,7 +116,7 @@ def _tracefs() -> Finding:
 def tracefs_mount(mounts: str) -> str | None:
     """Return where `/proc/self/mounts` says tracefs is, if where bpftrace looks."""
     known = ("/sys/kernel/tracing", "/sys/kernel/debug/tracing")
-    rows = [line.split() for line in mounts.splitlines()]
+    rows = [line.split(" ") for line in mounts.split("\n")]
     places = {row[1] for row in rows if len(row) > 2 and row[2] == "tracefs"}
     return next((place for place in known if place in places), None)
 

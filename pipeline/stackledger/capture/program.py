@@ -180,7 +180,7 @@ def cgroup_id(path: str) -> int:
 
 def cgroup2_mounts() -> list[Path]:
     """Return where cgroup v2 is mounted."""
-    lines = Path("/proc/self/mounts").read_text(encoding="utf-8", errors="replace").splitlines()
+    lines = Path("/proc/self/mounts").read_text(encoding="utf-8", errors="replace").split("\n")
     fields = (line.split(" ") for line in lines)
     return [Path(words[1]) for words in fields if len(words) > 2 and words[2] == "cgroup2"]
 

@@ -298,7 +298,9 @@ class Recording:
         self._report("recording")
 
     def _processes(self) -> None:
-        rows = topology.processes(anchor(), self._known_processes)
+        rows = topology.processes(
+            anchor(), self._known_processes, payload=self.manifest.redaction.payload
+        )
         self._writer.add("process", rows)
         if self._open_files is not None:
             self._writer.add(OPEN_FILE, self._open_files.look(anchor()))

@@ -36,7 +36,8 @@ from pathlib import Path
 
 from stackledger import catalog, diagnostics
 from stackledger.capture import bpftrace as tracing
-from stackledger.capture import private, topology
+from stackledger.capture import private, privileges, topology
+from stackledger.capture.arguments import normalised
 from stackledger.capture.budget import Budget
 from stackledger.capture.clock import anchor
 from stackledger.capture.control import Control
@@ -52,7 +53,7 @@ from stackledger.capture.stream import Stream
 from stackledger.capture.upkeep import Pace
 from stackledger.capture.writer import PartWriter
 from stackledger.errors import CannotTraceError, StackledgerError, UsageError
-from stackledger.manifest import Command, Manifest
+from stackledger.manifest import Command, Manifest, redaction
 from stackledger.schema import SCHEMA_VERSION
 
 ABORTED = 130
@@ -84,6 +85,7 @@ class Options:
     string_bytes: int = 64
     pace: Pace = field(default_factory=Pace)
     raw_folder: Path | None = None  # keep bpftrace's own lines here too
+    alone: bool = False  # the process does nothing else: it drops what privileges it can
 
     def requires(self, probe: catalog.Probe) -> bool:
         """Tell whether there is no capture without that probe."""
@@ -169,6 +171,8 @@ def _run(
     try:
         recording.begin()
         save(manifest, folder)
+        if options.alone:
+            privileges.drop()
         recording.run(options.duration_s, command)
     finally:
         if command is not None and manifest.command is not None:
@@ -229,6 +233,7 @@ def new_manifest(options: Options, bpftrace: tracing.Bpftrace) -> Manifest:
         constants=dict(options.constants),
         topology=topology.snapshot(),
         probes=[],
+        redaction=redaction(payload=options.payload),
     )
 
 
@@ -265,7 +270,8 @@ def _remove(folder: Path) -> None:
 def _start(argv: tuple[str, ...], manifest: Manifest) -> subprocess.Popen[bytes] | None:
     if not argv:
         return None
-    manifest.command = Command(argv=list(argv))
+    shown = argv if manifest.redaction.payload else normalised(argv)
+    manifest.command = Command(argv=list(shown))
     try:
         return subprocess.Popen(argv, process_group=0)
     except OSError as failure:

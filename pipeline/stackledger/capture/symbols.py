@@ -21,6 +21,10 @@ _MAPS_VALID_S = 5.0
 _PROCESSES, _FILES = 512, 512
 _LARGEST_BYTES = 1 << 30
 _MOST_SYMBOLS = 1 << 20
+_MOST_TABLES = 2  # a linker makes one of each kind
+_LONGEST_NAME = 4096
+_NAMES_BYTES = 64 << 20  # of one file; the largest programs have that much
+_KEPT_BYTES = 256 << 20  # of all files together
 _LOAD, _FUNCTION, _DYNAMIC, _ALL = 1, 2, 11, 2
 
 
@@ -46,6 +50,7 @@ class Symbols:
     def __init__(self) -> None:
         self._processes: dict[int, _Process] = {}
         self._files: dict[tuple[str, str], Functions] = {}
+        self._bytes = 0
 
     def name(self, pid: int, address: int) -> str:
         """Return the function at an address: `[file]` if it has no name, `` if there is no file."""
@@ -79,10 +84,12 @@ class Symbols:
     def _functions(self, pid: int, mapping: _Mapping) -> Functions:
         known = self._files.get(mapping.file)
         if known is None:
-            if len(self._files) >= _FILES:
-                del self._files[next(iter(self._files))]
             path = f"/proc/{pid}/map_files/{mapping.start:x}-{mapping.end:x}"
-            known = self._files[mapping.file] = read_functions(path)
+            known = read_functions(path)
+            self._bytes += known.size_bytes
+            while self._files and (len(self._files) >= _FILES or self._bytes > _KEPT_BYTES):
+                self._bytes -= self._files.pop(next(iter(self._files))).size_bytes
+            self._files[mapping.file] = known
         return known
 
 
@@ -114,6 +121,11 @@ class Functions:
     ends: list[int]
     names: list[bytes]
     segments: list[tuple[int, int, int]]  # offset in the file, size, address
+
+    @property
+    def size_bytes(self) -> int:
+        """Return what its names take."""
+        return sum(map(len, self.names))
 
     def at(self, offset: int) -> str:
         """Return the function at an offset in the file, empty where there is none."""
@@ -158,9 +170,11 @@ def _parsed(elf: mmap.mmap) -> Functions:
         for number in range(section_count)
     ]
     found: dict[int, tuple[int, bytes]] = {}
+    tables = _MOST_TABLES
     for wanted in (_DYNAMIC, _ALL):
         for _, kind, _, _, offset, size, link, _ in headers:
-            if kind == wanted:
+            if kind == wanted and tables:
+                tables -= 1
                 found.update(_table(elf, offset, size, headers[link][4], headers[link][5]))
     starts = sorted(found)
     ends = [start + found[start][0] for start in starts]
@@ -172,12 +186,17 @@ def _table(
 ) -> dict[int, tuple[int, bytes]]:
     found = {}
     size = min(size - size % 24, 24 * _MOST_SYMBOLS)
-    names = elf[text : text + text_size]
+    names = elf[text : text + min(text_size, _NAMES_BYTES)]
+    room = _NAMES_BYTES
     for name, info, _, section, value, length in struct.iter_unpack(
         "<IBBHQQ", elf[offset : offset + size]
     ):
         if info & 15 == _FUNCTION and section and length:
-            found[value] = (length, names[name : names.index(b"\0", name)])
+            word = names[name : name + _LONGEST_NAME].partition(b"\0")[0]
+            room -= len(word)
+            if room < 0:
+                break
+            found[value] = (length, word)
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import socket
 import struct
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from pathlib import Path
 import psutil
 import pyarrow as pa
 
+from stackledger.capture.arguments import normalised
 from stackledger.capture.program import cgroup2_mounts
 from stackledger.capture.writer import arrow_schema
 from stackledger.manifest import Anchor, Cgroup, Disk, Listener, Machine, Topology
@@ -20,6 +22,11 @@ from stackledger.manifest import Anchor, Cgroup, Disk, Listener, Machine, Topolo
 _CMDLINE_BYTES = 256
 _LISTEN_STATE = "0A"
 _UNIX_ACCEPTING = 0x10000
+# Num: RefCount Protocol Flags Type St Inode Path
+_UNIX = re.compile(
+    r"[0-9a-f]+: [0-9A-F]{8} [0-9A-F]{8} ([0-9A-F]{8}) [0-9A-F]{4} [0-9A-F]{2} +([0-9]{1,20}) (.+)",
+    re.DOTALL,
+)
 _SECTOR_BYTES = 512
 
 
@@ -49,8 +56,11 @@ def boot_id() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
 
 
-def processes(clock: Anchor, known: set[tuple[int, int]]) -> pa.Table:
-    """Return rows of `process` for those not yet in `known` (pid and start), and add them to it."""
+def processes(clock: Anchor, known: set[tuple[int, int]], *, payload: bool = False) -> pa.Table:
+    """Return rows of `process` for those not yet in `known` (pid and start), and add them to it.
+
+    Without `payload` their command lines are normalised.
+    """
     ticks = os.sysconf("SC_CLK_TCK")
     rows = []
     for pid in psutil.pids():
@@ -63,7 +73,8 @@ def processes(clock: Anchor, known: set[tuple[int, int]]) -> pa.Table:
             identity = (pid, int(fields[19]))
             if identity in known:
                 continue
-            cmdline = (base / "cmdline").read_bytes()[:_CMDLINE_BYTES]
+            cmdline = (base / "cmdline").read_bytes()[:_CMDLINE_BYTES].rstrip(b"\0")
+            words = cmdline.decode("utf-8", "replace").split("\0") if cmdline else []
             exe = ""
             with suppress(OSError):  # kernel threads have none
                 exe = os.fsencode((base / "exe").readlink()).decode("utf-8", "replace")
@@ -76,9 +87,7 @@ def processes(clock: Anchor, known: set[tuple[int, int]]) -> pa.Table:
                     "start_ts_ns": started + clock.offset_ns,
                     "comm": comm,
                     "exe": exe,
-                    "cmdline": cmdline.rstrip(b"\0")
-                    .replace(b"\0", b" ")
-                    .decode("utf-8", "replace"),
+                    "cmdline": " ".join(words if payload else normalised(words)),
                     "cgroup": _own_cgroup(base),
                     "uid": base.stat().st_uid,
                 }
@@ -170,9 +179,9 @@ def _listening(net: Path) -> Iterator[tuple[str, str, int, int]]:
                     yield family, _address(address), int(port, 16), int(words[9])
     with suppress(OSError):
         for line in _lines(net / "unix")[1:]:
-            words = line.split(maxsplit=7)
-            if len(words) == 8 and int(words[3], 16) & _UNIX_ACCEPTING:
-                yield "unix", words[7], 0, int(words[6])
+            # A path's own line ends make lines that mean nothing.
+            if (found := _UNIX.match(line)) and int(found[1], 16) & _UNIX_ACCEPTING:
+                yield "unix", found[3], 0, int(found[2])
 
 
 def _address(text: str) -> str:
@@ -183,7 +192,8 @@ def _address(text: str) -> str:
 
 
 def _lines(path: str | Path) -> list[str]:
-    return Path(path).read_bytes().decode("utf-8", "replace").splitlines()
+    # Names in them may hold what Python takes for the end of a line, as U+0085.
+    return Path(path).read_bytes().decode("utf-8", "replace").removesuffix("\n").split("\n")
 
 
 def _word(path: Path) -> str:

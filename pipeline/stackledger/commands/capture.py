@@ -147,6 +147,7 @@ def capture(
         function=function,
         payload=payload,
         max_overhead=None if max_overhead is None else share(max_overhead),
+        alone=True,
         attach_limit_s=seconds(attach_limit),
     )
     check(options)

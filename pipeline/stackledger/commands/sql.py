@@ -53,7 +53,7 @@ def sql(
     statement runs on each, and the rows begin with the capture's id. Nothing
     that it changes outlives it: the tables are views of the capture's files.
     """
-    from stackledger.analysis import queries
+    from stackledger.analysis import readonly
     from stackledger.report import rows
 
     if not words:
@@ -65,7 +65,7 @@ def sql(
         named or ["last"],
         store,
         layers,
-        lambda connection: queries.execute(connection, statement),
+        lambda connection: readonly.ask(connection, statement),
         statement=statement,
         part=chosen_part(begin, until, last, pid, comm, container, layer),
     )

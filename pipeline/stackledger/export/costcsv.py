@@ -7,7 +7,8 @@ import io
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from stackledger.export.cells import number, traced
+from stackledger.export.cells import number
+from stackledger.untrusted import traced
 
 if TYPE_CHECKING:
     from stackledger.analysis.costresult import CostResult, CostRow

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stackledger.errors import StackledgerError, UsageError
-from stackledger.export.cells import number, traced
+from stackledger.export.cells import number
 from stackledger.export.focuscolumns import (
     COLUMNS,
     COST_SCALE,
@@ -18,6 +18,7 @@ from stackledger.export.focuscolumns import (
     PRICE_SCALE,
     QUANTITY_SCALE,
 )
+from stackledger.untrusted import traced
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

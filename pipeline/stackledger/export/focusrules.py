@@ -110,7 +110,7 @@ def formats(columns: Sequence[str], rows: Sequence[Row]) -> Iterator[str]:
 def _flat(text: str) -> bool:
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return isinstance(value, dict) and not any(
         isinstance(one, dict | list) for one in value.values()
@@ -124,13 +124,18 @@ def in_periods(columns: Sequence[str], rows: Sequence[Row]) -> Iterator[str]:
         texts = [row[name] or "" for name in _TIMES]
         if not all(_TIME.fullmatch(text) for text in texts):
             continue  # `formats` says so
-        month, start, end, following = (
-            datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC) for text in texts
-        )
+        try:
+            month, start, end, following = (
+                datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC) for text in texts
+            )
+            next_month = (month.replace(day=1) + timedelta(days=32)).replace(day=1)
+        except (ValueError, OverflowError):  # of the year 9999 the last month has no next one
+            yield f"row {at}: ChargePeriodStart: one of {', '.join(texts)} is no time"
+            continue
         if not month <= start < end <= following:
             yield f"row {at}: ChargePeriodStart: {start} to {end} leaves {month} to {following}"
         first = month.replace(day=1, hour=0, minute=0, second=0)
-        if month != first or following != (first + timedelta(days=32)).replace(day=1):
+        if month != first or following != next_month.replace(hour=0, minute=0, second=0):
             yield f"row {at}: BillingPeriodStart: {month} to {following} is no calendar month"
 
 

@@ -14,15 +14,17 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from stackledger.diagnostics import note, printable
+from stackledger.diagnostics import BIDIRECTIONAL, note, printable
 from stackledger.errors import UsageError
 from stackledger.report import format as text
+from stackledger.untrusted import traced
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _CELL_LIMIT = 60
 _FACT_INDENT = 13
+_STEERING = {code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), *BIDIRECTIONAL)}
 _ENCODER = msgspec.json.Encoder(decimal_format="number", enc_hook=str)
 
 
@@ -44,7 +46,7 @@ def write(
     elif form == "csv":
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(columns)
-        writer.writerows([[plain(value) for value in row] for row in shown])
+        writer.writerows([[_harmless(value) for value in row] for row in shown])
     elif form == "json":
         records = [f" {_json(_record(columns, row))}" for row in shown]
         print("[\n" + ",\n".join(records) + "\n]" if records else "[]")
@@ -202,9 +204,18 @@ def plain(value: Any) -> Any:
     return "" if value is None else value
 
 
+def _harmless(value: Any) -> Any:
+    """Return a value as CSV holds it where its text may be a traced program's."""
+    value = plain(value)
+    return traced(value) if isinstance(value, str) else value
+
+
 def _json(value: Any) -> str:
-    """Return JSON; a Decimal keeps all its digits, what JSON has no word for is null."""
-    return _ENCODER.encode(_jsonable(value)).decode()
+    """Return JSON; a Decimal keeps all its digits, what JSON has no word for is null.
+
+    What would steer a terminal is escaped: it means the same text.
+    """
+    return _ENCODER.encode(_jsonable(value)).decode().translate(_STEERING)
 
 
 def _record(columns: Sequence[str], row: Sequence[Any]) -> dict[str, Any]:

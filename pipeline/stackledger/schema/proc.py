@@ -26,7 +26,7 @@ TABLES: tuple[Table, ...] = (
         ns("ts_ns", f"ts_ns of the exec: {TS}"),
         Column("pid", "int32", "", "process"),
         Column("position", "int32", "", "0 is the program's own name"),
-        Column("argument", "string", "", "at most 63 bytes, secrets not removed"),
+        Column("argument", "string", "", "normalised; with --payload at most 63 bytes"),
     ),
     table(
         "process_exit",

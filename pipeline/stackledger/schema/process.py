@@ -14,7 +14,7 @@ TABLES: tuple[Table, ...] = (
         ns("start_ts_ns", f"start of the process: {TS}"),
         Column("comm", "string", "", "name of its main thread"),
         Column("exe", "string", "", "path of the program"),
-        Column("cmdline", "string", "", "arguments, at most 256 bytes, secrets not removed"),
+        Column("cmdline", "string", "", "arguments, normalised; with --payload at most 256 bytes"),
         Column("cgroup", "string", "", "cgroup path"),
         Column("uid", "int32", "", "user"),
         whole=True,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import resource
 import struct
 import sys
 from pathlib import Path
@@ -111,3 +112,26 @@ def test_the_maps_of_stacks_are_typed_once():
     begin = expanded("BEGIN { @x = 1; }\n", [SUMMED]).partition("\n")[0]
     assert begin.count("kstack(bpftrace)") == begin.count("$ustack = ustack;") == 1
     assert begin.count("$kstack, $ustack, comm]") == 4
+
+
+@pytest.mark.parametrize("attack", ["names", "tables"])
+def test_a_program_made_to_keep_its_reader_busy_is_given_up(attack, tmp_path):
+    """Names of megabytes without an end; a thousand tables in the same place."""
+    count = 20_000
+    text = b"\0" + b"x" * (8 << 20)
+    tables = 1000 if attack == "tables" else 1
+    symbol = b"".join(struct.pack("<IBBHQQ", 1, 2, 0, 1, at + 1, 1) for at in range(count))
+    at = 64 + 64 * (tables + 1)
+    section = struct.pack("<IIQQQQIIQQ", 0, 2, 0, 0, at, len(symbol), tables, 0, 8, 24)
+    strings = struct.pack("<IIQQQQIIQQ", 0, 3, 0, 0, at + len(symbol), len(text), 0, 0, 1, 0)
+    header = b"\x7fELF\x02\x01\x01" + bytes(9)
+    header += struct.pack("<HHIQQQIHHHHHH", 3, 62, 1, 0, 0, 64, 0, 64, 56, 0, 64, tables + 1, 0)
+    path = tmp_path / "program"
+    path.write_bytes(header + section * tables + strings + symbol + text)
+    before = resource.getrusage(resource.RUSAGE_SELF)
+    found = read_functions(str(path))
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    assert found.size_bytes <= 64 << 20
+    assert len(found.names) <= count
+    assert after.ru_maxrss - before.ru_maxrss < 256 << 10
+    assert after.ru_utime - before.ru_utime < 5

@@ -10,9 +10,11 @@ import time
 from pathlib import Path
 
 import psutil
+import pytest
 
 from stackledger.capture import topology
 from stackledger.capture.clock import anchor
+from stackledger.capture.program import cgroup2_mounts
 from stackledger.manifest import Anchor
 from stackledger.schema import TABLES
 
@@ -91,3 +93,34 @@ def test_cgroups_hold_our_own() -> None:
 
 def test_an_anchor_s_offset() -> None:
     assert Anchor(boottime_ns=5, realtime_ns=105, error_ns=0).offset_ns == 100
+
+
+@pytest.mark.parametrize(
+    "tail", ["a\nb", "x\n0: 0 0 zz 0 1 01 1 p", "x\n1 2 3 4", "x\x85y\u2028z\x0b", "\x1b[2J"]
+)
+def test_a_unix_path_may_hold_the_end_of_a_line(tail: str, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as unix:
+        unix.bind(str(tmp_path / "s") + tail)
+        unix.listen()
+        found = {one.address for one in topology.listeners() if one.pid == os.getpid()}
+    assert any(address.startswith(str(tmp_path / "s")) for address in found)
+
+
+@pytest.mark.parametrize("name", ["\x85", "\u2028a:b", "\x0b\x0c\x1c", "\x1b[2J", "=1+1"])
+def test_a_cgroup_may_have_any_name(name: str) -> None:
+    mounts = cgroup2_mounts()
+    if os.geteuid() != 0 or not mounts:
+        pytest.skip("needs root and version 2 of cgroups")
+    folder = mounts[0] / f"stackledger-{os.getpid()}-{name}"
+    folder.mkdir()
+    sleeper = subprocess.Popen(["sleep", "60"])
+    try:
+        (folder / "cgroup.procs").write_text(str(sleeper.pid))
+        paths = {one.path for one in topology.cgroups()}
+        rows = topology.processes(anchor(), set()).to_pylist()
+    finally:
+        sleeper.kill()
+        sleeper.wait()
+        folder.rmdir()
+    assert f"/{folder.name}" in paths
+    assert {row["cgroup"] for row in rows if row["pid"] == sleeper.pid} == {f"/{folder.name}"}

@@ -11,7 +11,8 @@ import polars as pl
 import pytest
 
 from stackledger.export import costcsv
-from stackledger.export.cells import number, traced
+from stackledger.export.cells import number
+from stackledger.untrusted import traced
 
 
 def read(content: bytes) -> list[dict[str, str]]:

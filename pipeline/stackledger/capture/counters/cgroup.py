@@ -85,7 +85,7 @@ class Cgroups:
 def hierarchies(mounts: str) -> dict[str, Path]:
     """Return where each counting controller of version 1, and version 2, is mounted."""
     found: dict[str, Path] = {}
-    for line in mounts.splitlines():
+    for line in mounts.split("\n"):
         words = line.split(" ")
         if len(words) < 4:
             continue

@@ -43,7 +43,7 @@ def mounts(mountinfo: str, filesystems: str) -> list[str]:
     """Return one mount point, the shortest, of each local file system on a device."""
     real = {line.strip() for line in filesystems.splitlines() if not line.startswith("nodev")}
     found: dict[str, str] = {}
-    for line in mountinfo.splitlines():
+    for line in mountinfo.split("\n"):
         before, _, after = line.partition(" - ")
         words, kind = before.split(" "), after.split(" ", 1)[0]
         if kind.startswith(_HANGS) or kind not in real | _NO_DEVICE_BUT_REAL:

@@ -28,7 +28,8 @@ def _int(number: int) -> pa.Int64Scalar:
 _NONE, _NINE, _TEN, _FAILED = map(_int, (0, 9, 10, 500))
 _BYTE, _ZERO, _H = map(_int, (0xFF, ord("0"), ord("H")))
 _DIGITS_AT = tuple(map(_int, (8, 16, 24)))
-_CONTROL = {"\r": "\\x0d", "\n": "\\x0a", "\t": "\\x09", "\0": "\\x00"}
+_CONTROL = {chr(code): f"\\x{code:02x}" for code in (*range(0x20), 0x7F)}
+_ANY_CONTROL = r"[\x00-\x1f\x7f]"
 _ESCAPED = re.compile(r"\\x([0-9a-f]{2})")
 
 
@@ -45,8 +46,9 @@ def name_requests(first: pa.ChunkedArray | pa.Array) -> dict[str, pa.DictionaryA
 
 def name_at_length(texts: pa.StringArray) -> Columns:
     """Return the names of distinct texts, by all regular expressions."""
-    for raw, escaped in _CONTROL.items():
-        texts = pc.replace_substring(texts, pattern=raw, replacement=escaped)
+    if pc.any(pc.match_substring_regex(texts, _ANY_CONTROL)).as_py():
+        for raw, escaped in _CONTROL.items():
+            texts = pc.replace_substring(texts, pattern=raw, replacement=escaped)
     names = {name: _repeated("", len(texts)) for name in _COLUMNS}
     for module in _MODULES:
         mask = pc.match_substring_regex(texts, module.BEGINNING)
