@@ -15,10 +15,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stackledger import untrusted
+from stackledger import parts, untrusted
 from stackledger.capture.manifest import save
+from stackledger.capture.partfile import sync_folder
 from stackledger.capture.private import opener
-from stackledger.capture.writer import sync_folder
 from stackledger.errors import StackledgerError
 from stackledger.manifest import Manifest
 
@@ -68,7 +68,7 @@ def scrub(folder: Path, manifest: Manifest, columns: list[str]) -> Scrubbed:
         for derived in folder.glob(pattern):
             derived.unlink() if derived.is_symlink() else shutil.rmtree(derived)
     _forget_unread(folder)
-    parts, values = 0, dict.fromkeys(columns, 0)
+    written, values = 0, dict.fromkeys(columns, 0)
     by_table: dict[str, list[str]] = {}
     for column in columns:
         table, _, name = column.partition(".")
@@ -77,11 +77,12 @@ def scrub(folder: Path, manifest: Manifest, columns: list[str]) -> Scrubbed:
         for part in untrusted.parts(folder / table):
             for name, count in _emptied(folder / table / part, names).items():
                 values[f"{table}.{name}"] += count
-            parts += 1
+            written += 1
+    manifest.size_bytes = parts.size_bytes(folder)
     told.scrubbed = sorted({*told.scrubbed, *told.scrubbing})
     told.scrubbing = []
     save(manifest, folder)
-    return Scrubbed(parts, values)
+    return Scrubbed(written, values)
 
 
 def _forget_unread(folder: Path) -> None:
