@@ -72,6 +72,9 @@ class PartWriter:
         self._rows: dict[str, int] = {}
         self._parts: dict[str, int] = {}
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="writer")
+        # Python waits forever for a thread whose first steps find no memory (until 3.13):
+        # it starts now, not in the first second of a recording.
+        self._pool.submit(int).result()
         self._written: list[Future[int]] = []
         self._growing = GrowingParts(folder, self._submit)
         self._bytes = 0
@@ -145,8 +148,9 @@ class PartWriter:
 def write_part(rows: list[pa.Table], path: Path, *, lasting: bool = True) -> int:
     """Write one part and return its size in bytes: complete under its name, or not there.
 
-    `lasting`: it survives the end of the machine too, for which the disk is waited for;
-    else it is replaced soon, and written in half the time.
+    That holds after a power cut too: a rename may reach the disk before the bytes do, so
+    they are waited for. `lasting`: so is its name; else it is replaced soon, and the one
+    before it will do.
     """
     whole = _in_order(rows) if lasting else pa.concat_tables(rows)
     temporary = path.with_name(f".{path.name}.tmp")
@@ -155,8 +159,7 @@ def write_part(rows: list[pa.Table], path: Path, *, lasting: bool = True) -> int
         with open(temporary, "wb", opener=opener) as file:
             pq.write_table(whole, file, store_schema=False, **_encoding(whole, lasting=lasting))
             file.flush()
-            if lasting:
-                os.fsync(file.fileno())
+            os.fsync(file.fileno())
             size = file.tell()
         temporary.rename(path)
         if lasting:
