@@ -17,6 +17,7 @@ class Stream(Intake):
         super().__init__(probe, program)
         self.tracer = tracer
         self.copy: BinaryIO | None = None  # where its raw lines are kept too
+        self.heard_bytes = 0
         self.optional = False  # the capture goes on without it where the host cannot run it
         self._errors_open = True
 
@@ -38,6 +39,7 @@ class Stream(Intake):
                 break
             else:
                 taken += len(data)
+                self.heard_bytes += len(data)
                 self.take(data)
                 if self.copy is not None:
                     self.copy.write(data)
