@@ -13,8 +13,8 @@ import argparse
 import os
 import platform
 import re
+import signal
 import statistics
-import subprocess
 import sys
 import time
 from collections import defaultdict
@@ -44,6 +44,8 @@ def main() -> int:
     chosen = [one for one in FAULTS if not options.only or any(w in one.name for w in options.only)]
     if not chosen:
         parser.error("no fault is called so")
+    for ending in (signal.SIGINT, signal.SIGTERM):  # in the background the first is ignored
+        signal.signal(ending, signal.default_int_handler)
     results: dict[str, list[Result]] = defaultdict(list)
     for number, fault in enumerate(islice(cycle(chosen), options.n)):
         seed = options.seed + number
@@ -82,7 +84,7 @@ def table(results: dict[str, list[Result]], seed: int) -> str:
         (
             f"{len(every)} trials of {time.strftime('%Y-%m-%d', time.gmtime())},"
             f" {os.cpu_count()} CPUs ({_cpu()}), Linux {platform.release().split('-')[0]},"
-            f" {_distribution()}, bpftrace {find()}, commit {_commit()}, seed {seed};"
+            f" {_distribution()}, bpftrace {find()}, seed {seed};"
             f" {sum(one.set_aside for one in every)} parts set aside by `stackledger repair`;"
             f" at most {LAST_BATCH_S:g} s may be lost."
         ),
@@ -98,11 +100,6 @@ def _cpu() -> str:
 
 def _distribution() -> str:
     return platform.freedesktop_os_release()["PRETTY_NAME"]
-
-
-def _commit() -> str:
-    words = ("git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD")
-    return subprocess.run(words, capture_output=True, text=True).stdout.strip() or "unknown"
 
 
 if __name__ == "__main__":
