@@ -72,10 +72,11 @@ class Capturing:
 
     def _listen(self) -> None:
         assert self.process.stderr is not None
-        for line in self.process.stderr:
-            self.said.append(line.rstrip("\n"))
-            if line == "recording\n":
-                self._recording.set()
+        with self.process.stderr as said:
+            for line in said:
+                self.said.append(line.rstrip("\n"))
+                if line == "recording\n":
+                    self._recording.set()
         self._recording.set()
 
     def wait_until_recording(self) -> None:
