@@ -21,11 +21,16 @@ _LARGEST_BYTES = 64 << 20
 
 
 class Anchor(msgspec.Struct, frozen=True):
-    """One instant on both clocks; `error_ns` is how far apart the readings can be."""
+    """One instant on all clocks; `error_ns` is how far apart the readings can be.
+
+    `suspended_ns` is how long the host has slept since its boot, by the boot clock less the
+    one that stops meanwhile; None where it was not read.
+    """
 
     boottime_ns: int
     realtime_ns: int
     error_ns: int
+    suspended_ns: int | None = None
 
     @property
     def offset_ns(self) -> int:
@@ -251,7 +256,7 @@ def load(folder: Path) -> Manifest:
     """Return a capture's manifest.
 
     Raises NoSuchCaptureError where there is none, StackledgerError where it is
-    broken or of a later schema.
+    broken, of a later schema, or of one that never was.
     """
     path = folder / FILE_NAME
     try:
@@ -262,6 +267,11 @@ def load(folder: Path) -> Manifest:
                 "the capture was written by a newer stackledger",
                 f"{path}: schema {version}, this one reads {SCHEMA_VERSION}",
                 hint="upgrade: pip install -U stackledger",
+            )
+        if version < 1:
+            raise StackledgerError(
+                "broken capture.json",
+                f"{path}: schema {version}, this one reads 1 to {SCHEMA_VERSION}",
             )
         return msgspec.json.decode(content, type=Manifest)
     except FileNotFoundError:

@@ -190,6 +190,17 @@ def test_a_capture_of_a_newer_schema(copy, run, failed):
     assert "newer stackledger" in run("captures", "--store", str(store)).stderr
 
 
+@pytest.mark.parametrize("version", [0, -1])
+def test_a_capture_of_a_schema_that_never_was(version, copy, run, failed):
+    _, folder = copy
+    change(folder, schema_version=version)
+    line = (
+        f"broken capture.json: {folder / 'capture.json'}:"
+        f" schema {version}, this one reads 1 to {SCHEMA_VERSION}"
+    )
+    failed(run("attribute", str(folder)), 1, line)
+
+
 @pytest.mark.parametrize("damage", ["garbage", "truncated", "empty", "torn"])
 def test_a_broken_part(damage, copy, run, failed):
     _, folder = copy

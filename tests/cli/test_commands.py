@@ -276,6 +276,24 @@ def test_show_tells_what_is_there(ask, replayed):
     assert [line for line in too_long(outcome.stdout) if str(replayed.folder) not in line] == []
 
 
+def test_show_tells_what_happened_to_the_clocks(own):
+    run, folder = own
+    path = folder / "capture.json"
+    assert "\nclock " not in run("show").stdout
+    told = json.loads(path.read_text())
+    start = told["clock"][0]
+    boot, wall = start["boottime_ns"], start["realtime_ns"]
+    told["clock"] = [
+        {"boottime_ns": boot + at_s * 10**9, "realtime_ns": wall + (at_s + set_s) * 10**9,
+         "error_ns": 100, "suspended_ns": slept_s * 10**9}
+        for at_s, set_s, slept_s in ((0, 0, 5), (10, 3, 5), (80, 3, 65))
+    ]  # fmt: skip
+    path.write_text(json.dumps(told))
+    shown = " ".join(run("show").stdout.split())
+    assert "clock the wall clock was set by +3.000 s, 0 to 10 s after the start;" in shown
+    assert "clock the host slept for 60.0 s meanwhile" in shown
+
+
 def test_show_schema_documents_every_column(ask):
     rows = rows_of("csv", ask("show", "--schema", "--format", "csv").stdout)
     documented = {(row["table"], row["column"]): row for row in rows}

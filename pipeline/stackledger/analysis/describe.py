@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from stackledger.analysis.timekeeping import steps, suspended_ns
 from stackledger.schema import TABLES, Table
 from stackledger.views import document
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import duckdb
 
+    from stackledger.manifest import Anchor
     from stackledger.store import Capture
 
 Rows = tuple[list[str], list[tuple[Any, ...]]]
@@ -32,8 +34,26 @@ def facts(capture: Capture) -> list[tuple[str, Any]]:
         ("start_ts_ns", told.started_ns),
         ("wall_ns", max(0, told.ended_ns - told.started_ns) if told.ended_ns else None),
         *([("kept_from_ts_ns", told.kept_from_ns)] if told.kept_from_ns else []),
+        *_clock(capture.manifest.clock),
         ("filters", ", ".join(f"{k} {w}" for k, ws in told.filters.items() for w in ws) or "none"),
     ]
+
+
+def _clock(clock: Sequence[Anchor]) -> list[tuple[str, Any]]:
+    """Return what happened to the clocks, nothing where they just went on."""
+    told: list[tuple[str, Any]] = []
+    for step in steps(clock):
+        after_s, before_s = (
+            (at - clock[0].boottime_ns) / 1e9 for at in (step.after_ns, step.before_ns)
+        )
+        what = (
+            f"the wall clock was set by {step.by_ns / 1e9:+.3f} s, {after_s:.0f} to"
+            f" {before_s:.0f} s after the start; times here are the start's clock's"
+        )
+        told.append(("clock", what))
+    if slept_ns := suspended_ns(clock):
+        told.append(("clock", f"the host slept for {slept_ns / 1e9:.1f} s meanwhile"))
+    return told
 
 
 def tables(connection: duckdb.DuckDBPyConnection, tables: Mapping[str, Table] = TABLES) -> Rows:

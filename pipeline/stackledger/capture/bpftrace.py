@@ -239,9 +239,13 @@ class Tracer:
         if self._misses_signals:
             self.interrupt()
 
+    def end_at_once(self) -> None:
+        """End it and its group; what it wrote before can still be read."""
+        self._signal(signal.SIGKILL)
+
     def kill(self) -> None:
         """End it and its group at once, and close the pipes."""
-        self._signal(signal.SIGKILL)
+        self.end_at_once()
         deadline = time.monotonic() + 10
         while self.process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.01)

@@ -43,8 +43,9 @@ def unwritable(path: Path, failure: OSError) -> StackledgerError:
 def write_part(rows: list[pa.Table], path: Path, *, lasting: bool = True) -> Written:
     """Write one part and return what it holds: complete under its name, or not there.
 
-    `lasting`: it survives the end of the machine too, for which the disk is waited for;
-    else it is replaced soon, and written in half the time.
+    That holds after a power cut too: a rename may reach the disk before the bytes do, so
+    they are waited for. `lasting`: so is its name; else it is replaced soon, and the one
+    before it will do.
     """
     whole = in_order(rows) if lasting else pa.concat_tables(rows)
     temporary = path.with_name(f".{path.name}.tmp")
@@ -53,8 +54,7 @@ def write_part(rows: list[pa.Table], path: Path, *, lasting: bool = True) -> Wri
         with open(temporary, "wb", opener=opener) as file:
             pq.write_table(whole, file, store_schema=False, **encoding(whole, lasting=lasting))
             file.flush()
-            if lasting:
-                os.fsync(file.fileno())
+            os.fsync(file.fileno())
             size = file.tell()
         temporary.rename(path)
         if lasting:

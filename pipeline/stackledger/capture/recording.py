@@ -20,6 +20,7 @@ from stackledger.capture.clock import anchor
 from stackledger.capture.control import Control
 from stackledger.capture.counters.sampler import Sampler
 from stackledger.capture.interrupts import Interrupts
+from stackledger.capture.liveness import Liveness
 from stackledger.capture.openfiles import TABLE as OPEN_FILE
 from stackledger.capture.openfiles import OpenFiles, wanted
 from stackledger.capture.stream import Stream
@@ -87,6 +88,7 @@ class Recording:
         self._streams = streams
         self._writer = writer
         self._control = control
+        self._liveness = Liveness(control)
         self._interrupts = interrupts
         self._budget = budget
         self._on_progress = on_progress
@@ -193,6 +195,7 @@ class Recording:
             if now >= next_tick:
                 self._tick(sampler)
                 self._budget.tick(self._streams)
+                self._end_wedged()
                 next_tick += _TICK_S
                 next_tick = max(next_tick, time.monotonic())
             if now >= next_anchor:
@@ -221,10 +224,21 @@ class Recording:
                     diagnostics.note(f"{stream.run.name} ended by itself")
                     continue
                 stream.fail(stream.tracer.complaint())
-                others = (
-                    "the others go on" if any(one.open for one in self._streams) else "the last"
-                )
-                diagnostics.warning(f"{stream.run.name} ended: {stream.run.error}; {others}")
+                others = any(one.open for one in self._streams)
+                self._tell_end(stream, others)
+
+    def _end_wedged(self) -> None:
+        """End a bpftrace that answers no more, and say so at once; its pipe is read to its end."""
+        for stream in self._liveness.wedged(self._streams):
+            stream.fail("bpftrace answered no more, and was killed")
+            stream.tracer.end_at_once()
+            others = any(one.open for one in self._streams if one is not stream)
+            self._tell_end(stream, others)
+
+    @staticmethod
+    def _tell_end(stream: Stream, others: bool) -> None:
+        then = "the others go on" if others else "the last"
+        diagnostics.warning(f"{stream.run.name} ended: {stream.run.error}; {then}")
 
     def stop(self, grace_s: float) -> bool:
         """End every bpftrace and take in its last rows; False on a second signal."""

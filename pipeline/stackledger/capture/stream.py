@@ -20,6 +20,7 @@ class Stream(Intake):
         self.copy: BinaryIO | None = None  # where its raw lines are kept too
         self.word = ""  # that its program alone listens to
         self.heard_s = 0.0  # when it last said something
+        self.heard_bytes = 0
         self.optional = False  # the capture goes on without it where the host cannot run it
         self._errors_open = True
 
@@ -41,6 +42,7 @@ class Stream(Intake):
                 break
             else:
                 taken += len(data)
+                self.heard_bytes += len(data)
                 self.take(data)
                 if self.copy is not None:
                     self.copy.write(data)

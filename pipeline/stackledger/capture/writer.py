@@ -65,6 +65,9 @@ class PartWriter:
         self._rows: dict[str, int] = {}
         self._parts: dict[str, int] = {}
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="writer")
+        # Python waits forever for a thread whose first steps find no memory (until 3.13):
+        # it starts now, not in the first second of a recording.
+        self._pool.submit(int).result()
         self._written: list[tuple[str, int, Future[Written]]] = []
         self._upkeep = Upkeep(folder, pace, self._pool.submit, manifest)
         self._growing = GrowingParts(folder, self._submit, self._lasts)
