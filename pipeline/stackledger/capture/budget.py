@@ -108,6 +108,7 @@ class Budget:
                 continue
             if not one.told:
                 one.told = now
+                stream.run.skipped_runs = stream.tracer.skipped()
                 stream.tracer.interrupt()
             elif now - one.told > _REMIND_S:
                 one.told = now

@@ -8,8 +8,10 @@ from stackledger.capture import bpftrace as tracing
 from stackledger.capture.budget import Budget
 from stackledger.capture.control import Control
 from stackledger.capture.interrupts import Interrupts
-from stackledger.capture.recording import Recording, Sink
-from stackledger.capture.session import Options, check, new_manifest
+from stackledger.capture.opening import new_manifest
+from stackledger.capture.pump import Sink
+from stackledger.capture.recording import Recording
+from stackledger.capture.session import Options, check
 from stackledger.capture.starting import programs_of, start
 from stackledger.capture.stream import Stream
 from stackledger.errors import StackledgerError

@@ -24,73 +24,34 @@ nothing was recorded, and leaves nothing behind then.
 from __future__ import annotations
 
 import os
-import platform
-import secrets
 import shutil
 import subprocess
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from stackledger import catalog, diagnostics
 from stackledger.capture import bpftrace as tracing
-from stackledger.capture import private, privileges, topology
+from stackledger.capture import private, privileges
 from stackledger.capture.arguments import normalised
 from stackledger.capture.budget import Budget
 from stackledger.capture.clock import anchor
 from stackledger.capture.control import Control
 from stackledger.capture.interrupts import Interrupts
-from stackledger.capture.limits import attach_limit_s
-from stackledger.capture.manifest import safe_word, save
-from stackledger.capture.partfile import unwritable
-from stackledger.capture.program import Filters, build, function
+from stackledger.capture.manifest import save
+from stackledger.capture.opening import make_folder, new_manifest, remove
+from stackledger.capture.options import Options
+from stackledger.capture.program import build, function
 from stackledger.capture.recording import Progress, Recording
 from stackledger.capture.retention import account
 from stackledger.capture.starting import programs_of, start
 from stackledger.capture.stream import Stream
-from stackledger.capture.upkeep import Pace
 from stackledger.capture.writer import PartWriter
 from stackledger.errors import CannotTraceError, StackledgerError, UsageError
-from stackledger.manifest import Command, Manifest, redaction
-from stackledger.schema import SCHEMA_VERSION
+from stackledger.manifest import Command, Manifest
 
 ABORTED = 130
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """What to record, and until when: `duration_s`, the end of `command`, or a signal."""
-
-    store: Path
-    name: str = ""
-    probes: tuple[str, ...] = ("request_ledger", "block_io")
-    # Those without which there is no capture, None for all; any other that the host
-    # cannot run is noted as unavailable, and the rest is recorded.
-    required: frozenset[str] | None = None
-    scripts: tuple[tuple[catalog.Probe, str], ...] = ()  # a user's own, of script.py
-    unavailable: Mapping[str, str] = field(default_factory=dict)  # known before: name to why
-    duration_s: float | None = None
-    command: tuple[str, ...] = ()
-    filters: Filters = field(default_factory=Filters)
-    constants: Mapping[str, int] = field(default_factory=dict)
-    function: str = ""  # FILE:NAME, what function_latency times
-    payload: bool = False
-    bpftrace: tuple[str, ...] | None = None  # how to call it; None finds it
-    max_overhead: float | None = None  # of the host's CPU time: 0.02 is 2 %
-    attach_limit_s: float = field(default_factory=lambda: attach_limit_s("60s"))
-    stop_grace_s: float = 30.0  # of silence: detaching takes long on an overloaded host
-    map_keys: int = 32768
-    string_bytes: int = 64
-    pace: Pace = field(default_factory=Pace)
-    raw_folder: Path | None = None  # keep bpftrace's own lines here too
-    alone: bool = False  # the process does nothing else: it drops what privileges it can
-
-    def requires(self, probe: catalog.Probe) -> bool:
-        """Tell whether there is no capture without that probe."""
-        names = {probe.name, f"{probe.name}.{probe.variant}"}
-        return self.required is None or bool(self.required & names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +72,7 @@ def record(
     manifest = new_manifest(options, bpftrace)
     programs, unavailable = programs_of(options, bpftrace, manifest)
     control = Control()
-    folder = _make_folder(options.store, manifest)
+    folder = make_folder(options.store, manifest)
     writer = PartWriter(folder, options.pace, manifest)
     streams: list[Stream] = []
     try:
@@ -137,7 +98,7 @@ def record(
         with suppress(StackledgerError):
             writer.abort()
         if manifest.started_ns == 0:
-            _remove(folder)
+            remove(folder)
         else:
             _finish(manifest, "failed", str(failure) or type(failure).__name__)
             with suppress(StackledgerError):
@@ -199,74 +160,6 @@ def _run(
     return Outcome(folder, manifest, 1 if failed else exit_code or 0)
 
 
-def new_manifest(options: Options, bpftrace: tracing.Bpftrace) -> Manifest:
-    """Return the manifest of a capture that begins, with what is on this host now."""
-    host = platform.node() or "unnamed"
-    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-    return Manifest(
-        schema_version=SCHEMA_VERSION,
-        id=f"{stamp}-{secrets.token_hex(3)}",
-        name=options.name,
-        state="recording",
-        host=host,
-        kernel=platform.release(),
-        boot_id=topology.boot_id(),
-        machine=topology.machine(),
-        stackledger=_own_version(),
-        bpftrace=str(bpftrace),
-        writer_pid=os.getpid(),
-        options={
-            "duration_s": options.duration_s,
-            "keep_ns": options.pace.kept.keep_ns,
-            "max_bytes": options.pace.kept.max_bytes,
-            "payload": options.payload,
-            "function": options.function,
-            "map_keys": options.map_keys,
-            "string_bytes": options.string_bytes,
-            "max_overhead": options.max_overhead,
-        },
-        filters={
-            "pid": [str(pid) for pid in options.filters.pids],
-            "comm": list(options.filters.comms),
-            "cgroup": list(options.filters.cgroups),
-        },
-        constants=dict(options.constants),
-        topology=topology.snapshot(),
-        probes=[],
-        redaction=redaction(payload=options.payload),
-    )
-
-
-def _own_version() -> str:
-    import stackledger
-
-    return str(getattr(stackledger, "__version__", ""))
-
-
-def _make_folder(store: Path, manifest: Manifest) -> Path:
-    day = time.strftime("%Y-%m-%d", time.gmtime())
-    names = (f"dt={day}", f"host={safe_word(manifest.host)}", f"capture={manifest.id}")
-    folder = store.joinpath(*names)
-    try:
-        private.make(store, names)
-        # Root can make folders on a full disk; a byte tells.
-        trial = folder / ".trial"
-        trial.write_bytes(b"0" * 4096)
-        trial.unlink()
-    except OSError as failure:
-        _remove(folder)
-        raise unwritable(store, failure) from None
-    return folder
-
-
-def _remove(folder: Path) -> None:
-    """Remove a capture's folder, and its day's and host's where they are empty now."""
-    shutil.rmtree(folder, ignore_errors=True)
-    with suppress(OSError):
-        folder.parent.rmdir()
-        folder.parent.parent.rmdir()
-
-
 def _start(argv: tuple[str, ...], manifest: Manifest) -> subprocess.Popen[bytes] | None:
     if not argv:
         return None
@@ -302,7 +195,7 @@ def _abandoned(
     """Clean up after an interruption that came before anything was recorded."""
     _kill(streams)
     writer.abort()
-    _remove(folder)
+    remove(folder)
     _finish(manifest, "failed", "interrupted before the recording")
     return Outcome(folder, manifest, ABORTED)
 

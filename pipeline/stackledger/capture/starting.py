@@ -15,7 +15,7 @@ from stackledger.manifest import Manifest, ProbeRun
 
 if TYPE_CHECKING:
     from stackledger.capture.control import Control
-    from stackledger.capture.session import Options
+    from stackledger.capture.options import Options
 
 
 @dataclass(frozen=True, slots=True)
