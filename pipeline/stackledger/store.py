@@ -7,7 +7,6 @@ Parquet files are read in place.
 from __future__ import annotations
 
 import os
-import pwd
 import re
 import secrets
 import tempfile
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
     import duckdb
 
 KEPT_PREFIX = "linked-"  # folders that analysis.linking keeps beside the parts
-STORE_VARIABLE = "STACKLEDGER_STORE"
 _IN_A_DAY = f"host=*/capture=*/{manifests.FILE_NAME}"
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _KINDS = ("int64", "bool", "string")
@@ -127,32 +125,6 @@ class Capture:
             if run.stopped_ns
         ]
         return f"{', '.join(stopped)}, to cost no more than was allowed" if stopped else ""
-
-
-def default_store() -> Path:
-    """Return `$STACKLEDGER_STORE`, else the platform's data folder: the caller's under sudo."""
-    if given := os.environ.get(STORE_VARIABLE):
-        return Path(given)
-    try:
-        home = _home_of_the_asker() or Path.home()
-        base = Path(os.environ.get("XDG_DATA_HOME") or home / ".local" / "share")
-    except RuntimeError:  # a user without a home
-        raise UsageError(
-            "no place for the store is known", hint=f"--store DIR, or set {STORE_VARIABLE}"
-        ) from None
-    return base / "stackledger"
-
-
-def _home_of_the_asker() -> Path | None:
-    """Return the home of who called sudo, so that analysing needs none."""
-    uid = os.environ.get("SUDO_UID", "")
-    if os.geteuid() != 0 or not uid.isdecimal():
-        return None
-    try:
-        home = Path(pwd.getpwuid(int(uid)).pw_dir)
-    except (KeyError, OverflowError):
-        return None
-    return home if home.is_dir() else None
 
 
 def captures(store: Path) -> list[Capture]:

@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from stackledger import store
+from stackledger import place, store
 
 
 def test_what_does_not_fit_into_memory_goes_to_the_temporary_folder(
@@ -58,11 +58,11 @@ def test_under_sudo_the_store_is_the_askers(
 ) -> None:
     for name in ("asker", "own"):
         (tmp_path / name).mkdir()
-    for name in (store.STORE_VARIABLE, "XDG_DATA_HOME"):
+    for name in (place.STORE_VARIABLE, "XDG_DATA_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "own"))
     monkeypatch.setenv("SUDO_UID", uid)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     entry = types.SimpleNamespace(pw_dir=str(tmp_path / home))
     monkeypatch.setattr(pwd, "getpwuid", {1234: entry}.__getitem__)
-    assert store.default_store() == tmp_path / expected / ".local" / "share" / "stackledger"
+    assert place.default_store() == tmp_path / expected / ".local" / "share" / "stackledger"

@@ -91,7 +91,7 @@ LayerOption = Annotated[
 
 def chosen_store(store: Path | None) -> Path:
     """Return the store that was asked for, or the default one."""
-    from stackledger.store import default_store
+    from stackledger.place import default_store
 
     return store or default_store()
 

@@ -58,9 +58,9 @@ def live(
     from stackledger.capture.program import Filters
     from stackledger.capture.session import Options
     from stackledger.commands.common import pair
+    from stackledger.place import default_store
     from stackledger.report import rows
     from stackledger.report.livetable import LiveTable
-    from stackledger.store import default_store
 
     if name is None:
         listed = [(one.name, one.purpose) for one in now.live_queries()]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from stackledger.errors import StackledgerError
 from stackledger.labs import servers
-from stackledger.store import STORE_VARIABLE
+from stackledger.place import STORE_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
