@@ -188,10 +188,13 @@ def test_names_of_files_and_folders_are_no_sql(own):
     run, folder = own
     odd = folder.with_name("capture=a'b\"c[*]; DROP VIEW request; --")
     folder.rename(odd)
+    asked = ("sql", str(odd), "SELECT count(*) > 0 AS some FROM process")
+    done = run(*asked)
+    assert (done.code, done.stdout) == (0, "some\nTrue\n")
     part = odd / "process" / "part-000001.parquet"
     part.rename(part.with_name("part-'1';[a-z]*?.parquet"))
-    done = run("sql", str(odd), "SELECT count(*) > 0 AS some FROM process")
-    assert (done.code, done.stdout) == (0, "some\nTrue\n")
+    done = run(*asked)  # no number, no part
+    assert (done.code, done.stdout) == (0, "some\nFalse\n")
 
 
 @pytest.fixture
