@@ -97,6 +97,7 @@ SQL = [
     ("SELECT a::int, b->>'k', c[3] FROM t", "SELECT a::int, b->>?, c[?] FROM t"),
     ("UPDATE größe SET a = 'ä'", "UPDATE gr__e SET a = ?"),
     ("BEGIN", "BEGIN"),
+    ("SELECT 'a\nb', c, 'd' FROM t", "SELECT ?, c, ? FROM t"),
 ]
 
 

@@ -40,15 +40,21 @@ def name_requests(first: pa.ChunkedArray | pa.Array) -> dict[str, pa.DictionaryA
         column: pa.DictionaryArray.from_arrays(
             names.indices.take(encoded.indices), names.dictionary, safe=False
         )
-        for column, names in _KNOWN.name(encoded.dictionary).items()
+        for column, names in _KNOWN.name(_escaped(encoded.dictionary)).items()
     }
+
+
+def _escaped(texts: pa.StringArray) -> pa.StringArray:
+    """Return texts in which no control character is left as it is."""
+    if pc.any(pc.match_substring_regex(texts, _ANY_CONTROL)).as_py():
+        for raw, escaped in _CONTROL.items():
+            texts = pc.replace_substring(texts, pattern=raw, replacement=escaped)
+    return texts
 
 
 def name_at_length(texts: pa.StringArray) -> Columns:
     """Return the names of distinct texts, by all regular expressions."""
-    if pc.any(pc.match_substring_regex(texts, _ANY_CONTROL)).as_py():
-        for raw, escaped in _CONTROL.items():
-            texts = pc.replace_substring(texts, pattern=raw, replacement=escaped)
+    texts = _escaped(texts)
     names = {name: _repeated("", len(texts)) for name in _COLUMNS}
     for module in _MODULES:
         mask = pc.match_substring_regex(texts, module.BEGINNING)

@@ -40,7 +40,8 @@ _SPECIAL = (
     r'["\$]|--|/\*|\\[^x]'
     rf"|^[QP]\\x00{_BYTE}{{0,2}}'|^P\\x00{_BYTE}{{3}}[^\\]*'"
 )
-_STRING = r"'[^'\\]*'"
+# A line's end in it is escaped; a zero byte is the end of the statement.
+_STRING = r"'(?:[^'\\]|\\x(?:0[1-9a-f]|[1-9a-f][0-9a-f]))*'"
 _NUMBER_BEFORE = "[ =(,<>+-]"
 _FREE = re.compile(rf"(?P<string>{_STRING})|(?<={_NUMBER_BEFORE})[0-9]+")
 
@@ -64,6 +65,8 @@ def settle(text: str) -> Settled | None:
         return None
     gaps = []
     for free in _FREE.finditer(text, found.start("text"), end):
+        if "\\" in free[0]:  # no gap has one
+            return None
         inner = slice(free.start() + 1, free.end() - 1) if free["string"] else slice(*free.span())
         gaps.append((inner.start, inner.stop, NO_QUOTE if free["string"] else DIGITS))
     return Settled(tuple(gaps), end if whole else None)
