@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 # Points further apart than so many of their grain are not joined.
 _GAP = 2.5
 _RULES = 4
+_LEAST_BYTES_PER_S = 1024.0  # an axis of less has no round numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +121,8 @@ def _shares(_: Sequence[float]) -> tuple[Axis, Callable[[float], str]]:
 
 def _bandwidth(known: Sequence[float]) -> tuple[Axis, Callable[[float], str]]:
     """Return an axis whose round numbers are round in KiB, MiB, ... and how to write them."""
-    high = max(known)
-    unit = next((2**bits for bits in (40, 30, 20, 10) if high >= 2**bits), 1)
+    known = [*known, _LEAST_BYTES_PER_S]
+    unit = next(2**bits for bits in (40, 30, 20, 10) if max(known) >= 2**bits)
     axis = replace(charts.around(known, log=False), unit=unit)
     return axis, lambda v: re.sub(r"\.0+ ", " ", per_second(v))
 

@@ -9,7 +9,7 @@ import pytest
 from stackledger.report import hostdata, timedata
 from stackledger.report.charts import Axis
 from stackledger.report.heatmap import heat_map
-from stackledger.report.incident import incident
+from stackledger.report.incident import _bandwidth, incident
 
 SECOND = 10**9
 START_NS = 1_700_000_000_000_000_000
@@ -111,3 +111,9 @@ def test_nothing_measured_is_no_section(shop) -> None:  # type: ignore[no-untype
 def test_ticks_are_round_in_their_unit() -> None:
     axis = Axis(0, 170 * 1024, unit=1024)
     assert [tick / 1024 for tick in axis.ticks(4)] == [0, 50, 100, 150]
+
+
+def test_a_network_without_traffic_has_an_axis_of_different_numbers() -> None:
+    axis, write = _bandwidth([0.0, 0.0])
+    words = [write(value) for value in axis.ticks(4)]
+    assert len(words) == len(set(words)) > 1
