@@ -133,6 +133,15 @@ def test_parse_names_a_statement_and_bind_uses_it() -> None:
     assert named(seen(bind[:8])) == ("postgresql", "", "")  # its name is cut
 
 
+def test_prepared_statements_whose_names_differ_in_a_number_are_not_one() -> None:
+    for text in ("q-%d", "a 'b' %d", "x=%d", "(%d"):
+        names = [(text % number).encode() for number in range(3)]
+        parses = [seen(message(b"P", name + b"\0SELECT 1\0\0\0")) for name in names]
+        binds = [seen(message(b"B", b"\0" + name + b"\0\0\0")) for name in names]
+        found = protocols.name_requests(pa.array([*parses, *binds]))["statement"].to_pylist()
+        assert found == [name.decode() for name in names] * 2
+
+
 @pytest.mark.parametrize("length", [1, 31, 57, 70, 80, 87, 88, 89, 200, 300])
 def test_any_length_byte(length: int) -> None:
     """The length's last byte may be a backslash, a quote, or a letter."""

@@ -22,6 +22,7 @@ ERROR_BYTE = "E"  # ErrorResponse
 _BYTE = r"(?:\\x[0-9a-f]{2}|[^\\])"
 # A length of 92 ends with a backslash, which stands for itself.
 _LENGTH = rf"\\x00{_BYTE}{{2}}(?:{_BYTE}|\\)"
+_NOT_ZERO = r"\\x(?:0[1-9a-f]|[1-9a-f][0-9a-f])"
 _TEXT = r"(?P<{}>(?:[^\\]|\\[^x]|\\x(?:0[1-9a-f]|[1-9a-f][0-9a-f]))*?)"
 _ZERO = r"(?:\\x00|$|\\x?0?$)"  # the end of a text, or of what was recorded
 
@@ -35,13 +36,15 @@ _BOUND = rf"(?s)^B{_LENGTH}{_TEXT.format('portal')}\\x00{_TEXT.format('statement
 
 
 # What may turn literals into something else: quoted names, parameters, comments, escapes,
-# and a quote before the statement begins, as a length of 39 is one.
+# a quote before the statement begins, as a length of 39 is one, and a prepared statement's
+# name that looks as if a literal were in it.
 _SPECIAL = (
     r'["\$]|--|/\*|\\[^x]'
     rf"|^[QP]\\x00{_BYTE}{{0,2}}'|^P\\x00{_BYTE}{{3}}[^\\]*'"
+    rf"|^P{_LENGTH}(?:[^\\]|{_NOT_ZERO})*[ =(,<>+'-]"
 )
 # A line's end in it is escaped; a zero byte is the end of the statement.
-_STRING = r"'(?:[^'\\]|\\x(?:0[1-9a-f]|[1-9a-f][0-9a-f]))*'"
+_STRING = rf"'(?:[^'\\]|{_NOT_ZERO})*'"
 _NUMBER_BEFORE = "[ =(,<>+-]"
 _FREE = re.compile(rf"(?P<string>{_STRING})|(?<={_NUMBER_BEFORE})[0-9]+")
 
@@ -77,7 +80,7 @@ def alike(texts: pa.StringArray) -> pa.StringArray:
 
     Where something could turn them into something else, all stays as it is.
     """
-    special = pc.match_substring_regex(texts, _SPECIAL)
+    special = pc.match_substring_regex(texts, rf"{_SPECIAL}|^[^QP]")
     shorter = pc.replace_substring_regex(texts, pattern=_STRING, replacement="''")
     shorter = pc.replace_substring_regex(
         shorter, pattern=rf"({_NUMBER_BEFORE})[0-9]+", replacement=r"\10"
