@@ -13,7 +13,7 @@ from stackledger.errors import StackledgerError
 from stackledger.resources import folder
 from stackledger.store import Capture, connect
 
-_PLACE = tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None)
+_PLACE = tempfile.TemporaryDirectory()
 _FOLDER = Path(_PLACE.name)
 _PART = _FOLDER / "whole" / "host_disk" / "part-000001.parquet"
 _PART.parent.mkdir(parents=True)

@@ -8,6 +8,7 @@ prints a row per target, ends with 1 where an input did harm, and keeps that inp
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import resource
 import subprocess
@@ -21,6 +22,7 @@ INPUT_LIMIT_S = 20
 MEMORY_LIMIT_MB = 1024
 ADDRESS_SPACE_BYTES = 16 << 30  # threads of DuckDB and Arrow reserve, and do not use it
 LONGEST_BYTES = 8192
+_IN_MEMORY = Path("/dev/shm")
 _DONE = re.compile(r"Done (\d+) runs in (\d+) second")
 
 
@@ -58,7 +60,8 @@ def _one(name: str, inputs: int, found: Path) -> tuple[int, float, str]:
     from tests.fuzz.targets import CORPUS, TARGETS
 
     begun = time.monotonic()
-    with tempfile.TemporaryDirectory() as place:
+    # What the target writes goes with it: libFuzzer ends without a word to Python.
+    with tempfile.TemporaryDirectory(dir=_IN_MEMORY if _IN_MEMORY.is_dir() else None) as place:
         grown, words = Path(place, "grown"), Path(place, "words")
         grown.mkdir()
         words.write_text("".join(f'"{_escaped(one)}"\n' for one in TARGETS[name].words))
@@ -75,6 +78,7 @@ def _one(name: str, inputs: int, found: Path) -> tuple[int, float, str]:
             text=True,
             errors="replace",
             preexec_fn=_limit,
+            env={**os.environ, "TMPDIR": place},
         )
     told = _DONE.search(done.stdout)
     harm = "" if done.returncode == 0 else _why(done.stdout)

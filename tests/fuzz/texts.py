@@ -12,7 +12,7 @@ from stackledger.capture import script as scripts
 from stackledger.errors import StackledgerError
 from stackledger.export import focusfile, focusrules
 
-_PLACE = tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None)
+_PLACE = tempfile.TemporaryDirectory()
 _FOLDER = Path(_PLACE.name)
 _CATALOG = pricecatalog.load_catalog()
 
