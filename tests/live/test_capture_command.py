@@ -170,7 +170,10 @@ def test_a_terminal_that_is_gone_is_the_normal_end(ground):
     """As when the connection to the host breaks: nothing can be said any more."""
     ours, theirs = pty.openpty()
     with subprocess.Popen(
-        ["setsid", "--ctty", sys.executable, "-m", "stackledger", "capture", *DISKS],
+        [
+            *("env", "--default-signal=HUP", "setsid", "--ctty"),
+            *(sys.executable, "-m", "stackledger", "capture", *DISKS),
+        ],
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
