@@ -29,10 +29,12 @@ if TYPE_CHECKING:
 
     import duckdb
 
-# Whoever starts tests in the background may have SIGINT ignored, and what they start inherits
-# that: here Ctrl-C is what is tested.
+# Whoever starts tests in the background may have SIGINT ignored, and SIGHUP by nohup, and what
+# they start inherits that: here Ctrl-C and a terminal's end are what is tested.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # Another bpftrace instead of the host's, e.g. "chroot /somewhere bpftrace".
 OTHER_BPFTRACE = tuple(shlex.split(os.environ.get("STACKLEDGER_OTHER_BPFTRACE", "")))

@@ -170,10 +170,7 @@ def test_a_terminal_that_is_gone_is_the_normal_end(ground):
     """As when the connection to the host breaks: nothing can be said any more."""
     ours, theirs = pty.openpty()
     with subprocess.Popen(
-        [
-            *("env", "--default-signal=HUP", "setsid", "--ctty"),
-            *(sys.executable, "-m", "stackledger", "capture", *DISKS),
-        ],
+        ["setsid", "--ctty", sys.executable, "-m", "stackledger", "capture", *DISKS],
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
