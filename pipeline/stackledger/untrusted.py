@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 # A spreadsheet takes a cell that begins so for a formula; a tab or line end is spelled out.
 _FORMULA = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
+_NAME = re.compile(r"@[A-Za-z_]\w*", re.ASCII)  # of a map: it calls nothing
 _HINT = "a stranger may have made it: whatever it is, it is not read"
 
 
@@ -73,4 +75,6 @@ def traced(text: str | None) -> str | None:
     if not text:
         return text
     shown = printable(text)
-    return f"'{shown}" if shown.lstrip().startswith(_FORMULA) else shown
+    if _NAME.fullmatch(shown) or not shown.lstrip().startswith(_FORMULA):
+        return shown
+    return f"'{shown}"

@@ -134,6 +134,7 @@ def _run(
         save(manifest, folder)
         if options.alone:
             privileges.drop()
+            writer.have(privileges.drop)
         recording.run(options.duration_s, command)
     finally:
         if command is not None and manifest.command is not None:

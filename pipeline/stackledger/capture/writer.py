@@ -117,6 +117,10 @@ class PartWriter:
             self._upkeep.abort()
             self._pool.shutdown(wait=True)
 
+    def have(self, act: Callable[[], None]) -> None:
+        """Have the writing thread, which has begun, do something to itself."""
+        self._pool.submit(act).result()
+
     def abort(self) -> None:
         """Forget what is pending; a part that is being written is finished."""
         self._pending.clear()
