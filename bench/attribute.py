@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 
 import msgspec
+import pyarrow.parquet as pq
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -36,10 +37,13 @@ def write(transactions: int, folder: Path) -> None:
     rows = 0
     for name in TABLES:
         (folder / name).mkdir(parents=True)
-        target = str(folder / name / "part-000001.parquet")
-        relation = connection.table(name)
-        rows += relation.shape[0]
-        relation.write_parquet(target, compression="zstd", row_group_size=1 << 16)
+        # The connection of a capture writes no files.
+        batches = connection.table(name).to_arrow_reader(1 << 16)
+        target = folder / name / "part-000001.parquet"
+        with pq.ParquetWriter(target, batches.schema, compression="zstd") as part:
+            for batch in batches:
+                part.write_batch(batch)
+                rows += batch.num_rows
     started, ended = connection.execute("SELECT started_ts_ns, ended_ts_ns FROM capture").fetchone()
     manifest = Manifest(
         schema_version=SCHEMA_VERSION,

@@ -88,7 +88,6 @@ def report(
     opened = open_capture(word, store, layers=layers, part=part, assembled=bool(part), read=known)
     with opened as (capture, connection), ThreadPoolExecutor(max_workers=2) as meanwhile:
         renderer = meanwhile.submit(_renderer)
-        drawer = meanwhile.submit(_drawer)
         whole = None
         if not part:
             assemble(connection, read=read)
@@ -98,6 +97,8 @@ def report(
             else:
                 other, sample = beside(connection, capture), take(connection)
                 whole = meanwhile.submit(diagnose.examine_beside, capture, other, sample)
+        # While DuckDB is busy: the engine's start keeps the interpreter's lock.
+        drawer = meanwhile.submit(_drawer)
         try:
             found = attribution.attribute(connection, endpoint=endpoint, percentile=percentile)
         except NoSuchCaptureError:
@@ -132,7 +133,7 @@ def _renderer() -> Callable[..., str]:
 
 
 def _drawer() -> None:
-    # Its start, some tenths of a second, keeps the interpreter's lock: DuckDB goes on without it.
+    """Start what draws charts: some tenths of a second."""
     from stackledger.report import drawing
 
     drawing.prepare()
