@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import stat
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
 
 # A spreadsheet takes a cell that begins so for a formula; a tab or line end is spelled out.
 _FORMULA = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
-_NAME = re.compile(r"@[A-Za-z_]\w*", re.ASCII)  # of a map: it calls nothing
 _HINT = "a stranger may have made it: whatever it is, it is not read"
 
 
@@ -75,6 +73,4 @@ def traced(text: str | None) -> str | None:
     if not text:
         return text
     shown = printable(text)
-    if _NAME.fullmatch(shown) or not shown.lstrip().startswith(_FORMULA):
-        return shown
-    return f"'{shown}"
+    return f"'{shown}" if shown.lstrip().startswith(_FORMULA) else shown

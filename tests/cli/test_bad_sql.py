@@ -95,3 +95,8 @@ def test_odd_values_come_through_every_format(ask):
     table = ask("sql", statement, "--format", "table").stdout
     assert "line\\x0a\\x1b" in table
     assert "\x1b" not in table
+
+
+def test_a_formula_is_text_in_csv_and_the_name_of_a_map_is_itself(ask):
+    outcome = ask("sql", "SELECT '@opens' AS a, '@SUM(1)' AS b, '=1' AS c", "--format", "csv")
+    assert outcome.stdout == "a,b,c\n@opens,'@SUM(1),'=1\n"

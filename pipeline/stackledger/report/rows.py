@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import sys
 import textwrap
 from decimal import Decimal
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 _CELL_LIMIT = 60
 _FACT_INDENT = 13
 _STEERING = {code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), *BIDIRECTIONAL)}
+# A map of a user's own script: a name alone calls nothing.
+_MAP = re.compile(r"@[A-Za-z_]\w*", re.ASCII)
 _ENCODER = msgspec.json.Encoder(decimal_format="number", enc_hook=str)
 
 
@@ -207,7 +210,9 @@ def plain(value: Any) -> Any:
 def _harmless(value: Any) -> Any:
     """Return a value as CSV holds it where its text may be a traced program's."""
     value = plain(value)
-    return traced(value) if isinstance(value, str) else value
+    if not isinstance(value, str) or _MAP.fullmatch(value):
+        return value
+    return traced(value)
 
 
 def _json(value: Any) -> str:
