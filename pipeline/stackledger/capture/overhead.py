@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import platform
 import re
 import time
 from collections import deque
@@ -158,6 +159,8 @@ def _ask_kernel() -> int:
 
     A file and not the sysctl: it ends with this process, however that ends.
     """
+    if platform.machine() != "x86_64":  # the call has another number there
+        return -1
     kind = ctypes.c_uint32(_RUN_TIME)
     syscall = ctypes.CDLL(None, use_errno=True).syscall
     return int(syscall(_BPF_SYSCALL, _BPF_ENABLE_STATS, ctypes.byref(kind), ctypes.sizeof(kind)))
